@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The error record: why a call failed, in words for a person, written once where it is known. */
+#pragma once
+
+#include <stdbool.h>
+
+/* Longest text of an error, bytes, the NUL included; longer ones are cut. */
+#define ERROR_TEXT_MAX 1024
+
+/* Zero-initialise it (`struct error err = {0}`); no function needs to free it. */
+struct error {
+	int code; /* negative errno-style code, 0 while nothing failed */
+	char text[ERROR_TEXT_MAX];
+};
+
+/*
+ * Records `code` (negative) and the formatted reason, replacing what was there, and returns `code`, so that a failing
+ * function can `return error_set(err, -EINVAL, "…")`. Control characters that came in with the arguments are replaced by
+ * '?': what a server sent cannot forge a second line or drive a terminal. `err` may be NULL. Never pass a secret.
+ */
+int error_set(struct error *err, int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/*
+ * Puts the formatted text before the reason that is there: for a name only the caller knows (`/dev/sda5: slot 1: `).
+ * Returns the code of the record. `err` may be NULL (then 0).
+ */
+int error_prefix(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Records out of memory and returns -ENOMEM. `err` may be NULL. */
+int error_nomem(struct error *err);
+
+/* Replaces control characters of `text` by '?', in place. UTF-8 is left as it is. */
+void error_sanitise(char *text);

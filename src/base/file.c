@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FIRST_READ = 4096, TEMP_NAME_MAX = 300 };
+
+void fd_close(int *fd)
+{
+	if (*fd >= 0)
+		(void)close(*fd);
+	*fd = -1;
+}
+
+void free_pointer(void *pointer_to_pointer)
+{
+	void **pointer = pointer_to_pointer;
+
+	free(*pointer);
+	*pointer = NULL;
+}
+
+static ssize_t read_some(int fd, void *data, size_t size)
+{
+	ssize_t got;
+
+	do
+		got = read(fd, data, size);
+	while (got < 0 && errno == EINTR);
+	return got;
+}
+
+int fd_read_secret(int fd, const char *what, size_t max, struct secret *secret, struct error *err)
+{
+	SECRET_AUTO struct secret buffer = {0};
+	size_t filled = 0;
+	ssize_t got = 0;
+	int rc;
+
+	for (;;) {
+		if (filled == buffer.size) {
+			size_t next = filled == 0 ? FIRST_READ : filled * 2;
+
+			/* One byte more than allowed, so that too much is noticed. */
+			rc = secret_resize(&buffer, next < max + 1 ? next : max + 1, err);
+			if (rc < 0)
+				return rc;
+		}
+		got = read_some(fd, buffer.data + filled, buffer.size - filled);
+		if (got < 0)
+			return error_set(err, -errno, "cannot read %s: %s", what, strerror(errno));
+		if (got == 0)
+			break;
+		filled += (size_t)got;
+		if (filled > max)
+			return error_set(err, -EFBIG, "%s is larger than %zu bytes", what, max);
+	}
+	rc = secret_resize(&buffer, filled, err);
+	if (rc == 0)
+		secret_move(secret, &buffer);
+	return rc;
+}
+
+int fd_read_all(int fd, const char *what, size_t max, char **data, size_t *size, struct error *err)
+{
+	FREE_AUTO char *buffer = NULL;
+	size_t capacity = 0;
+	size_t filled = 0;
+	ssize_t got;
+
+	for (;;) {
+		if (filled == capacity) {
+			char *grown;
+
+			capacity = capacity == 0 ? FIRST_READ : capacity * 2;
+			if (capacity > max + 1)
+				capacity = max + 1;
+			grown = realloc(buffer, capacity + 1);
+			if (!grown)
+				return error_nomem(err);
+			buffer = grown;
+		}
+		got = read_some(fd, buffer + filled, capacity - filled);
+		if (got < 0)
+			return error_set(err, -errno, "cannot read %s: %s", what, strerror(errno));
+		if (got == 0)
+			break;
+		filled += (size_t)got;
+		if (filled > max)
+			return error_set(err, -EFBIG, "%s is larger than %zu bytes", what, max);
+	}
+	buffer[filled] = '\0';
+	*data = buffer;
+	*size = filled;
+	buffer = NULL;
+	return 0;
+}
+
+int fd_read_secret_line(int fd, const char *what, size_t max, struct secret *line,
+			struct error *err)
+{
+	SECRET_AUTO struct secret buffer = {0};
+	size_t filled = 0;
+	ssize_t got;
+	int rc = secret_new(&buffer, max, err);
+
+	while (rc == 0) {
+		unsigned char byte;
+
+		got = read_some(fd, &byte, 1);
+		if (got < 0)
+			return error_set(err, -errno, "cannot read %s: %s", what, strerror(errno));
+		if (got == 0 && filled == 0)
+			return error_set(err, -ENODATA, "%s is at its end", what);
+		if (got == 0 || byte == '\n')
+			break;
+		if (filled == max)
+			return error_set(err, -EFBIG, "the line on %s is longer than %zu bytes",
+					 what, max);
+		buffer.data[filled++] = byte;
+		secret_wipe(&byte, 1);
+	}
+	if (rc == 0)
+		rc = secret_resize(&buffer, filled, err);
+	if (rc == 0)
+		secret_move(line, &buffer);
+	return rc;
+}
+
+int fd_write_all(int fd, const char *what, const void *data, size_t size, struct error *err)
+{
+	const char *next = data;
+
+	while (size > 0) {
+		ssize_t written = write(fd, next, size);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written < 0)
+			return error_set(err, -errno, "cannot write %s: %s", what, strerror(errno));
+		next += written;
+		size -= (size_t)written;
+	}
+	return 0;
+}
+
+static int open_to_read(const char *path, struct error *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_set(err, -errno, "cannot open '%s': %s", path, strerror(errno));
+	return fd;
+}
+
+int file_read(const char *path, size_t max, char **data, size_t *size, struct error *err)
+{
+	FD_AUTO int fd = open_to_read(path, err);
+
+	return fd < 0 ? fd : fd_read_all(fd, path, max, data, size, err);
+}
+
+int file_read_secret(const char *path, size_t max, struct secret *secret, struct error *err)
+{
+	FD_AUTO int fd = open_to_read(path, err);
+
+	return fd < 0 ? fd : fd_read_secret(fd, path, max, secret, err);
+}
+
+static int write_and_sync(int fd, const char *name, mode_t mode, const void *data, size_t size,
+			  struct error *err)
+{
+	int rc = fd_write_all(fd, name, data, size, err);
+
+	if (rc < 0)
+		return rc;
+	if (fchmod(fd, mode) != 0 || fsync(fd) != 0)
+		return error_set(err, -errno, "cannot write '%s': %s", name, strerror(errno));
+	return 0;
+}
+
+static int give_name(int folder_fd, const char *temp, const char *name, enum file_write_flags flags,
+		     struct error *err)
+{
+	int failed = flags & FILE_NEW ? linkat(folder_fd, temp, folder_fd, name, 0)
+				      : renameat(folder_fd, temp, folder_fd, name);
+
+	if (failed)
+		return error_set(err, -errno, "cannot create '%s': %s", name, strerror(errno));
+	if (flags & FILE_NEW)
+		(void)unlinkat(folder_fd, temp, 0);
+	if (fsync(folder_fd) != 0)
+		return error_set(err, -errno, "cannot sync the folder of '%s': %s", name,
+				 strerror(errno));
+	return 0;
+}
+
+int file_write_atomic(int folder_fd, const char *name, mode_t mode, enum file_write_flags flags,
+		      const void *data, size_t size, struct error *err)
+{
+	char temp[TEMP_NAME_MAX];
+	uint64_t random = 0;
+	FD_AUTO int fd = -1;
+	int rc;
+
+	if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return error_set(err, -EIO, "no random numbers to be had: %s", strerror(errno));
+	rc = snprintf(temp, sizeof(temp), ".%s.%016llx", name, (unsigned long long)random);
+	if (rc < 0 || (size_t)rc >= sizeof(temp))
+		return error_set(err, -ENAMETOOLONG, "the file name '%s' is too long", name);
+	fd = openat(folder_fd, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return error_set(err, -errno, "cannot create '%s': %s", name, strerror(errno));
+	rc = write_and_sync(fd, name, mode, data, size, err);
+	if (rc == 0)
+		rc = give_name(folder_fd, temp, name, flags, err);
+	if (rc < 0)
+		(void)unlinkat(folder_fd, temp, 0);
+	return rc;
+}

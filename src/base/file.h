@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files and descriptors: reads with a bound, writes that are whole or not there. */
+#pragma once
+
+#include "base/error.h"
+#include "base/secret.h"
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/* Closes a descriptor at the end of its scope; -1 is none. */
+#define FD_AUTO __attribute__((cleanup(fd_close)))
+void fd_close(int *fd);
+
+/* Frees what malloc() gave at the end of its scope. */
+#define FREE_AUTO __attribute__((cleanup(free_pointer)))
+void free_pointer(void *pointer_to_pointer);
+
+/*
+ * Reads `fd` to its end, with read(2) alone. On success `*data` (malloc'd, the caller's; a NUL stands behind the end) and
+ * `*size` (bytes, the NUL not counted). `what` names the source in messages.
+ * Returns 0; -EFBIG when there are more than `max` bytes, -EIO and others of read(2), -ENOMEM, with `err` filled.
+ */
+int fd_read_all(int fd, const char *what, size_t max, char **data, size_t *size, struct error *err);
+
+/* The same into a secret. */
+int fd_read_secret(int fd, const char *what, size_t max, struct secret *secret, struct error *err);
+
+/*
+ * Reads one line of at most `max` bytes from `fd`, byte for byte, so that what follows is left for the next reader. The
+ * newline is taken and not kept; the end of the input ends the line too.
+ * Returns 0; -ENODATA at once at the end of the input; -EFBIG, -errno, with `err` filled.
+ */
+int fd_read_secret_line(int fd, const char *what, size_t max, struct secret *line,
+			struct error *err);
+
+/* Writes all `size` bytes. Returns 0, or -errno with `err` filled (EPIPE too: ignore SIGPIPE). */
+int fd_write_all(int fd, const char *what, const void *data, size_t size, struct error *err);
+
+/* fd_read_all() of the file at `path`, which must be readable. -ENOENT where there is none. */
+int file_read(const char *path, size_t max, char **data, size_t *size, struct error *err);
+
+/* fd_read_secret() of the file at `path`. */
+int file_read_secret(const char *path, size_t max, struct secret *secret, struct error *err);
+
+enum file_write_flags {
+	FILE_REPLACE = 0, /* an existing file gives way */
+	FILE_NEW = 1,	  /* an existing file is an error: -EEXIST */
+};
+
+/*
+ * Writes a file that is there whole or not at all, also after a power cut: a temporary file beside it with `mode` (exact,
+ * the umask does not count), fsync, rename (or link, for FILE_NEW), fsync of the folder. On failure nothing is left behind.
+ * `folder_fd` is the folder, `name` a name in it without slash. Returns 0, or -errno with `err` filled.
+ */
+int file_write_atomic(int folder_fd, const char *name, mode_t mode, enum file_write_flags flags,
+		      const void *data, size_t size, struct error *err);
