@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tangd/front.h"
+
+#include "base/json.h"
+#include "base/log.h"
+#include "jose/jwk.h"
+#include "tang/exchange.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum status {
+	OK = 200,
+	BAD_REQUEST = 400,
+	FORBIDDEN = 403,
+	NOT_FOUND = 404,
+	METHOD_NOT_ALLOWED = 405,
+	PAYLOAD_TOO_LARGE = 413,
+	URI_TOO_LONG = 414,
+	INTERNAL_ERROR = 500,
+};
+
+static const char base64url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/* Takes one or more slashes and then `word` off the path. */
+static const char *skip_segment(const char *path, const char *word)
+{
+	size_t slashes = strspn(path, "/");
+	size_t length = strlen(word);
+
+	if (slashes == 0 || strncmp(path + slashes, word, length) != 0)
+		return NULL;
+	path += slashes + length;
+	return *path == '\0' || *path == '/' ? path : NULL;
+}
+
+/* What stands behind the last slashes: a thumbprint, "" for nothing, NULL when it is neither. */
+static const char *last_segment(const char *path)
+{
+	const char *segment = path + strspn(path, "/");
+
+	return segment[strspn(segment, base64url)] == '\0' ? segment : NULL;
+}
+
+static void answer_text(struct answer *answer, const char *content_type, char *body)
+{
+	answer->status = body ? OK : INTERNAL_ERROR;
+	answer->content_type = body ? content_type : NULL;
+	answer->body = body;
+}
+
+static bool has_thumbprint(const struct public_key *key, const char *thumbprint)
+{
+	for (int hash = 0; hash < JOSE_HASHES; hash++)
+		if (strcmp(key->thumbprint[hash], thumbprint) == 0)
+			return true;
+	return false;
+}
+
+static const char *find_advertisement(const struct public_keys *keys, const char *thumbprint)
+{
+	if (*thumbprint == '\0')
+		return keys->advertisement;
+	for (size_t i = 0; i < keys->count; i++)
+		if (keys->key[i].advertisement && has_thumbprint(&keys->key[i], thumbprint))
+			return keys->key[i].advertisement;
+	return NULL;
+}
+
+static void advertise(const struct public_keys *keys, const char *thumbprint, struct answer *answer)
+{
+	const char *found = find_advertisement(keys, thumbprint);
+
+	if (!keys->advertisement) {
+		log_error("the key folder holds no usable signing key: no advertisement");
+		answer->status = INTERNAL_ERROR;
+	} else if (!found) {
+		answer->status = NOT_FOUND;
+	} else {
+		answer_text(answer, "application/jose+json", strdup(found));
+	}
+}
+
+static bool is_text(const json_t *value, const char *text)
+{
+	return json_is_string(value) && strcmp(json_string_value(value), text) == 0;
+}
+
+/* The first half of the contract's order of errors: what the body alone decides. Returns OK or the status to answer. */
+static enum status check_body(const json_t *jwk)
+{
+	const json_t *alg = json_object_get(jwk, "alg");
+
+	if (!json_is_object(jwk))
+		return BAD_REQUEST;
+	if (!jose_jwk_allows(jwk, JOSE_DERIVE_KEY, false))
+		return FORBIDDEN;
+	if (!is_text(json_object_get(jwk, "kty"), "EC") || (alg && !is_text(alg, "ECMR")))
+		return BAD_REQUEST;
+	return OK;
+}
+
+/* A key of that thumbprint; where two files hold the same key, one that can do the exchange goes first. */
+static size_t find_key(const struct public_keys *keys, const char *kid)
+{
+	size_t found = keys->count;
+
+	for (size_t i = 0; i < keys->count; i++)
+		if (has_thumbprint(&keys->key[i], kid) &&
+		    (found == keys->count || keys->key[i].is_exchange))
+			found = i;
+	return found;
+}
+
+static void answer_point(const struct jose_point *point, struct answer *answer)
+{
+	JSON_AUTO json_t *jwk = tang_point_to_json(point);
+
+	answer_text(answer, "application/jwk+json", jwk ? json_dump_public(jwk) : NULL);
+}
+
+static enum status status_of(int code)
+{
+	if (code == -EINVAL)
+		return BAD_REQUEST;
+	return code == -ENOENT ? FORBIDDEN : INTERNAL_ERROR;
+}
+
+static void recover(const struct front *front, const struct public_keys *keys, const char *kid,
+		    const json_t *jwk, struct answer *answer)
+{
+	struct key_request request = {.version = MESSAGE_VERSION};
+	struct key_reply reply = {0};
+	size_t key = find_key(keys, kid);
+
+	answer->status = check_body(jwk);
+	if (answer->status != OK)
+		return;
+	answer->status = NOT_FOUND;
+	if (key == keys->count)
+		return;
+	answer->status = FORBIDDEN;
+	if (!keys->key[key].is_exchange)
+		return;
+	answer->status = BAD_REQUEST;
+	if (jose_point_from_jwk(jwk, &request.x, NULL) < 0)
+		return;
+	request.key = (uint32_t)key;
+	front->exchange(front->keys, &request, &reply);
+	if (reply.version != MESSAGE_VERSION || reply.status != 0)
+		answer->status = status_of(reply.status);
+	else
+		answer_point(&reply.y, answer);
+}
+
+/* The two kinds of resource the server has. */
+struct route {
+	bool is_advertisement;
+	const char *thumbprint;
+};
+
+static bool find_route(const struct front *front, const char *target, struct route *route)
+{
+	const char *path = *front->endpoint ? skip_segment(target, front->endpoint) : target;
+	const char *rest = path ? skip_segment(path, "adv") : NULL;
+
+	route->is_advertisement = rest != NULL;
+	if (path && !rest)
+		rest = skip_segment(path, "rec");
+	route->thumbprint = rest ? last_segment(rest) : NULL;
+	return route->thumbprint && (route->is_advertisement || *route->thumbprint);
+}
+
+static bool method_fits(const struct route *route, const char *method)
+{
+	if (route->is_advertisement)
+		return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+	return strcmp(method, "POST") == 0;
+}
+
+void front_answer(const struct front *front, const char *method, const char *target,
+		  const char *body, size_t body_size, struct answer *answer)
+{
+	const struct public_keys *keys = NULL;
+	struct route route;
+	struct error err = {0};
+	JSON_AUTO json_t *jwk = NULL;
+
+	memset(answer, 0, sizeof(*answer));
+	if (strlen(target) > FRONT_TARGET_MAX)
+		answer->status = URI_TOO_LONG;
+	else if (body_size > FRONT_BODY_MAX)
+		answer->status = PAYLOAD_TOO_LARGE;
+	else if (!find_route(front, target, &route))
+		answer->status = NOT_FOUND;
+	else if (!method_fits(&route, method))
+		answer->status = METHOD_NOT_ALLOWED;
+	if (answer->status)
+		return;
+	if (front->refresh(front->keys, &keys, &err) < 0) {
+		log_error("%s", err.text);
+		answer->status = INTERNAL_ERROR;
+	} else if (route.is_advertisement) {
+		advertise(keys, route.thumbprint, answer);
+	} else {
+		if (body && json_parse(body, body_size, "body", &jwk, NULL) < 0)
+			jwk = NULL;
+		recover(front, keys, route.thumbprint, jwk, answer);
+	}
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the server answers: a request in, an answer out. Holds public data only; how bytes travel is http.c's matter. */
+#pragma once
+
+#include "tangd/keys.h"
+
+#include <stddef.h>
+
+/* Bounds of a request, bytes. */
+enum { FRONT_TARGET_MAX = 4095, FRONT_BODY_MAX = 65535 };
+
+struct front {
+	const char *endpoint; /* path prefix without slashes around it, "" for none */
+	/* The way to the private keys: a call today, a pipe to another process later. */
+	int (*refresh)(void *keys, const struct public_keys **public_keys, struct error *err);
+	void (*exchange)(void *keys, const struct key_request *request, struct key_reply *reply);
+	void *keys;
+};
+
+struct answer {
+	unsigned status;	  /* HTTP status code */
+	const char *content_type; /* NULL: no body */
+	char *body;		  /* malloc'd, the caller's; NULL: none */
+};
+
+/*
+ * Answers one request. `target` is the request target as it came (no decoding), `body` may be NULL. Never fails: what goes
+ * wrong is a status, and a line in the log where an operator must know.
+ */
+void front_answer(const struct front *front, const char *method, const char *target,
+		  const char *body, size_t body_size, struct answer *answer);

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tangd/http.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <microhttpd.h>
+
+enum { CONNECTIONS_MAX = 1000, IDLE_SECONDS = 60, MEMORY_PER_CONNECTION = 32 * 1024 };
+
+struct http_server {
+	const struct front *front;
+	const char *log_address;
+	struct MHD_Daemon *daemon;
+	int epoll_fd;
+	unsigned connections;
+};
+
+/* One request, from its first line to the answer. */
+struct request {
+	char *target; /* as it came */
+	char *body;
+	size_t body_size;
+	bool seen; /* the handler was called once, for the head */
+	bool body_too_large;
+};
+
+static void *begin_request(void *arg, const char *target, struct MHD_Connection *connection)
+{
+	struct request *request = calloc(1, sizeof(*request));
+
+	(void)arg;
+	(void)connection;
+	if (request && !(request->target = strdup(target))) {
+		free(request);
+		return NULL;
+	}
+	return request;
+}
+
+static void end_request(void *arg, struct MHD_Connection *connection, void **context,
+			enum MHD_RequestTerminationCode code)
+{
+	struct request *request = *context;
+
+	(void)arg;
+	(void)connection;
+	(void)code;
+	if (!request)
+		return;
+	free(request->target);
+	free(request->body);
+	free(request);
+	*context = NULL;
+}
+
+static void count_connection(void *arg, struct MHD_Connection *connection, void **context,
+			     enum MHD_ConnectionNotificationCode code)
+{
+	struct http_server *server = arg;
+
+	(void)connection;
+	(void)context;
+	server->connections += code == MHD_CONNECTION_NOTIFY_STARTED ? 1U : -1U;
+}
+
+static enum MHD_Result take_body(struct request *request, const char *data, size_t size)
+{
+	char *grown;
+
+	if (request->body_size + size > FRONT_BODY_MAX)
+		request->body_too_large = true;
+	if (request->body_too_large)
+		return MHD_YES; /* read on and forget, so that the connection can go on after the 413 */
+	grown = realloc(request->body, request->body_size + size);
+	if (!grown)
+		return MHD_NO;
+	memcpy(grown + request->body_size, data, size);
+	request->body = grown;
+	request->body_size += size;
+	return MHD_YES;
+}
+
+static void print_address(const struct sockaddr *address, char *text, size_t size)
+{
+	char host[NI_MAXHOST] = "<unknown>";
+
+	if (address && (address->sa_family == AF_INET || address->sa_family == AF_INET6))
+		(void)getnameinfo(address,
+				  address->sa_family == AF_INET ? sizeof(struct sockaddr_in)
+								: sizeof(struct sockaddr_in6),
+				  host, sizeof(host), NULL, 0, NI_NUMERICHOST);
+	(void)snprintf(text, size, "%s", strncmp(host, "::ffff:", 7) == 0 ? host + 7 : host);
+}
+
+static void log_request(const struct http_server *server, struct MHD_Connection *connection,
+			const char *method, const char *target, unsigned status)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	char address[NI_MAXHOST];
+
+	print_address(info ? info->client_addr : NULL, address, sizeof(address));
+	log_info("%s %s %s => %u", server->log_address ? server->log_address : address, method,
+		 target, status);
+}
+
+static enum MHD_Result send_answer(struct MHD_Connection *connection, struct answer *answer)
+{
+	struct MHD_Response *response =
+		MHD_create_response_from_buffer(answer->body ? strlen(answer->body) : 0,
+						answer->body, MHD_RESPMEM_MUST_FREE);
+	enum MHD_Result result;
+
+	if (!response) {
+		free(answer->body);
+		return MHD_NO;
+	}
+	if (answer->content_type)
+		(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+					      answer->content_type);
+	result = MHD_queue_response(connection, answer->status, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, const char *url,
+			      const char *method, const char *version, const char *data,
+			      size_t *size, void **context)
+{
+	const struct http_server *server = arg;
+	struct request *request = *context;
+	struct answer answer;
+
+	(void)url;
+	(void)version;
+	if (!request)
+		return MHD_NO;
+	if (!request->seen) {
+		request->seen = true;
+		return MHD_YES;
+	}
+	if (*size > 0) {
+		enum MHD_Result result = take_body(request, data, *size);
+
+		*size = 0;
+		return result;
+	}
+	front_answer(server->front, method, request->target, request->body,
+		     request->body_too_large ? SIZE_MAX : request->body_size, &answer);
+	log_request(server, connection, method, request->target, answer.status);
+	return send_answer(connection, &answer);
+}
+
+/* The target is taken as it comes: nothing is decoded. */
+static size_t keep_escapes(void *arg, struct MHD_Connection *connection, char *text)
+{
+	(void)arg;
+	(void)connection;
+	return strlen(text);
+}
+
+static void log_library(void *arg, const char *format, va_list args)
+{
+	char line[512];
+
+	(void)arg;
+	(void)vsnprintf(line, sizeof(line), format, args);
+	line[strcspn(line, "\n")] = '\0';
+	log_info("http: %s", line);
+}
+
+static struct MHD_Daemon *start_daemon(struct http_server *server, int listen_fd)
+{
+	unsigned flags = MHD_USE_EPOLL | MHD_USE_ERROR_LOG;
+	struct MHD_OptionItem options[] = {
+		{MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)log_library, NULL},
+		{MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)begin_request, NULL},
+		{MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)keep_escapes, NULL},
+		{MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)end_request, NULL},
+		{MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)count_connection, server},
+		{MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, NULL},
+		{MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS, NULL},
+		{MHD_OPTION_CONNECTION_MEMORY_LIMIT, MEMORY_PER_CONNECTION, NULL},
+		/* The contract's clients may leave out Host and the like; what is dangerous stays refused. */
+		{MHD_OPTION_STRICT_FOR_CLIENT, -1, NULL},
+		{MHD_OPTION_END, 0, NULL},
+		{MHD_OPTION_END, 0, NULL},
+	};
+
+	if (listen_fd < 0)
+		flags |= MHD_USE_NO_LISTEN_SOCKET;
+	else
+		options[9] = (struct MHD_OptionItem){MHD_OPTION_LISTEN_SOCKET, listen_fd, NULL};
+	return MHD_start_daemon(flags, 0, NULL, NULL, handle, server, MHD_OPTION_ARRAY, options,
+				MHD_OPTION_END);
+}
+
+int http_server_new(const struct front *front, int listen_fd, const char *log_address,
+		    struct http_server **server, struct error *err)
+{
+	struct http_server *made = calloc(1, sizeof(*made));
+	const union MHD_DaemonInfo *info;
+
+	if (!made)
+		return error_nomem(err);
+	made->front = front;
+	made->log_address = log_address;
+	made->daemon = start_daemon(made, listen_fd);
+	info = made->daemon ? MHD_get_daemon_info(made->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+	if (!info) {
+		http_server_free(&made);
+		return error_set(err, -EIO, "the HTTP library does not start");
+	}
+	made->epoll_fd = info->epoll_fd;
+	*server = made;
+	return 0;
+}
+
+void http_server_free(struct http_server **server)
+{
+	if (!*server)
+		return;
+	if ((*server)->daemon)
+		MHD_stop_daemon((*server)->daemon);
+	free(*server);
+	*server = NULL;
+}
+
+int http_server_add(struct http_server *server, int fd, struct error *err)
+{
+	struct sockaddr_storage address = {0};
+	socklen_t length = sizeof(address);
+
+	if (getpeername(fd, (struct sockaddr *)&address, &length) != 0)
+		length = sizeof(address.ss_family);
+	/* On failure, too, the library closes the descriptor. */
+	if (MHD_add_connection(server->daemon, fd, (struct sockaddr *)&address, length) != MHD_YES)
+		return error_set(err, -EIO, "the HTTP library refuses the connection");
+	return 0;
+}
+
+int http_server_fd(const struct http_server *server)
+{
+	return server->epoll_fd;
+}
+
+int http_server_timeout(const struct http_server *server)
+{
+	MHD_UNSIGNED_LONG_LONG ms = 0;
+
+	if (MHD_get_timeout(server->daemon, &ms) != MHD_YES)
+		return -1;
+	return ms < INT_MAX ? (int)ms : INT_MAX;
+}
+
+void http_server_run(struct http_server *server)
+{
+	(void)MHD_run(server->daemon);
+}
+
+unsigned http_server_connections(const struct http_server *server)
+{
+	return server->connections;
+}

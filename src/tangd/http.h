@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* HTTP on libmicrohttpd: connections and sockets to requests for front, answers back, one line in the log each. */
+#pragma once
+
+#include "tangd/front.h"
+
+#include <stdbool.h>
+
+struct http_server;
+
+/*
+ * Makes a server for `front` (which must outlive it). With `listen_fd` -1 it accepts nothing by itself: see
+ * http_server_add(). `log_address` stands for the peer in the log; NULL: the connection's address.
+ * The server owns `listen_fd` on success. Returns 0 with `*server`; -EIO with `err` filled, -ENOMEM.
+ */
+int http_server_new(const struct front *front, int listen_fd, const char *log_address,
+		    struct http_server **server, struct error *err);
+
+void http_server_free(struct http_server **server);
+
+/* Serves one connection that is already there; owns `fd` whatever it returns. Returns 0; -EIO with `err` filled. */
+int http_server_add(struct http_server *server, int fd, struct error *err);
+
+/* A descriptor that polls readable when http_server_run() has work. */
+int http_server_fd(const struct http_server *server);
+
+/* How long poll may wait, in milliseconds; -1: for ever. */
+int http_server_timeout(const struct http_server *server);
+
+/* Does the work that is there, without waiting. */
+void http_server_run(struct http_server *server);
+
+/* Connections open now. */
+unsigned http_server_connections(const struct http_server *server);

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tangd/keys.h"
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "jose/jwk.h"
+#include "tang/advertisement.h"
+#include "tang/exchange.h"
+#include "tangd/keygen.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { KEY_FILES_MAX = 1000 };
+
+struct private_key {
+	json_t *jwk; /* signing keys only: what the advertisement is signed with */
+	bool is_signing;
+	bool is_advertised;
+	struct secret scalar; /* exchange keys only */
+};
+
+struct keys {
+	char *path;
+	int folder_fd;
+	uint64_t fingerprint; /* of the folder when it was read; 0: not yet */
+	struct private_key *key;
+	struct public_keys side; /* same count and order as `key` */
+};
+
+static void drop_all(struct keys *keys)
+{
+	for (size_t i = 0; i < keys->side.count; i++) {
+		json_decref(keys->key[i].jwk);
+		secret_free(&keys->key[i].scalar);
+		free(keys->side.key[i].advertisement);
+	}
+	free(keys->key);
+	free(keys->side.key);
+	free(keys->side.advertisement);
+	keys->key = NULL;
+	memset(&keys->side, 0, sizeof(keys->side));
+}
+
+int keys_open(const char *path, struct keys **keys, struct error *err)
+{
+	struct keys *made = calloc(1, sizeof(*made));
+
+	if (!made || !(made->path = strdup(path))) {
+		free(made);
+		return error_nomem(err);
+	}
+	made->folder_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (made->folder_fd < 0) {
+		int code = -errno;
+
+		(void)error_set(err, code,
+				code == -ENOTDIR ? "Path is not a directory: %s"
+						 : "Error calling stat() on path: %s: %s",
+				path, strerror(-code));
+		keys_free(&made);
+		return code;
+	}
+	*keys = made;
+	return 0;
+}
+
+void keys_free(struct keys **keys)
+{
+	if (!*keys)
+		return;
+	drop_all(*keys);
+	fd_close(&(*keys)->folder_fd);
+	free((*keys)->path);
+	free(*keys);
+	*keys = NULL;
+}
+
+static bool is_key_file(const char *name)
+{
+	size_t length = strlen(name);
+
+	return length > 4 && strcmp(name + length - 4, ".jwk") == 0;
+}
+
+static DIR *open_listing(const struct keys *keys)
+{
+	int fd = openat(keys->folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *listing = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!listing && fd >= 0)
+		(void)close(fd);
+	return listing;
+}
+
+/* FNV-1a: two states of a folder are told apart, nobody is kept from anything by it. */
+static uint64_t mix(uint64_t hash, const void *data, size_t size)
+{
+	const unsigned char *bytes = data;
+
+	for (size_t i = 0; i < size; i++)
+		hash = (hash ^ bytes[i]) * 0x100000001b3;
+	return hash;
+}
+
+/* A number that changes when a key file comes, goes or changes; the order of the listing does not count. */
+static int take_fingerprint(const struct keys *keys, uint64_t *fingerprint, struct error *err)
+{
+	DIR *listing = open_listing(keys);
+	uint64_t sum = 1;
+	const struct dirent *entry;
+	struct stat st;
+
+	if (!listing)
+		return error_set(err, -errno, "cannot read the folder '%s': %s", keys->path,
+				 strerror(errno));
+	while ((entry = readdir(listing))) {
+		uint64_t hash = 0xcbf29ce484222325;
+
+		if (!is_key_file(entry->d_name) || fstatat(keys->folder_fd, entry->d_name, &st, 0) != 0)
+			continue;
+		hash = mix(hash, entry->d_name, strlen(entry->d_name));
+		hash = mix(hash, &st.st_ino, sizeof(st.st_ino));
+		hash = mix(hash, &st.st_size, sizeof(st.st_size));
+		hash = mix(hash, &st.st_mtim, sizeof(st.st_mtim));
+		hash = mix(hash, &st.st_ctim, sizeof(st.st_ctim));
+		sum += hash;
+	}
+	(void)closedir(listing);
+	*fingerprint = sum ? sum : 1;
+	return 0;
+}
+
+static int read_jwk(const struct keys *keys, const char *name, json_t **jwk, struct error *err)
+{
+	FD_AUTO int fd = openat(keys->folder_fd, name, O_RDONLY | O_CLOEXEC);
+	SECRET_AUTO struct secret text = {0};
+	int rc;
+
+	if (fd < 0)
+		return error_set(err, -errno, "%s", strerror(errno));
+	rc = fd_read_secret(fd, name, JOSE_JWK_MAX, &text, err);
+	return rc < 0 ? rc : json_parse((const char *)text.data, text.size, name, jwk, err);
+}
+
+/* Makes room for one more key. */
+static int grow(struct keys *keys, struct error *err)
+{
+	size_t count = keys->side.count + 1;
+	struct private_key *key = reallocarray(keys->key, count, sizeof(*key));
+	struct public_key *side;
+
+	if (key)
+		keys->key = key;
+	side = reallocarray(keys->side.key, count, sizeof(*side));
+	if (side)
+		keys->side.key = side;
+	if (!key || !side)
+		return error_nomem(err);
+	memset(&key[count - 1], 0, sizeof(*key));
+	memset(&side[count - 1], 0, sizeof(*side));
+	return 0;
+}
+
+/* Fills the two sides of a key. One that is good for nothing here is an error that says why. */
+static int take_key(json_t *jwk, struct private_key *key, struct public_key *side,
+		    struct error *err)
+{
+	struct jose_point point;
+	int rc = jose_point_from_jwk(jwk, &point, err);
+
+	if (rc < 0)
+		return rc;
+	key->is_signing = tang_is_signing_key(jwk);
+	side->is_exchange = tang_is_exchange_key(jwk);
+	side->curve = point.curve;
+	if (!key->is_signing && !side->is_exchange)
+		return error_set(err, -EINVAL, "it is neither for signing nor for the exchange");
+	for (int hash = 0; rc == 0 && hash < JOSE_HASHES; hash++)
+		rc = jose_thumbprint(jwk, hash, side->thumbprint[hash], err);
+	if (rc == 0)
+		rc = jose_scalar_from_jwk(jwk, jose_curve((int)point.curve), &key->scalar, err);
+	if (rc == 0)
+		key->jwk = json_incref(jwk);
+	return rc;
+}
+
+static int load_file(struct keys *keys, const char *name, struct error *err)
+{
+	JSON_AUTO json_t *jwk = NULL;
+	struct private_key *key;
+	int rc = read_jwk(keys, name, &jwk, err);
+
+	if (rc == 0)
+		rc = grow(keys, err);
+	if (rc < 0)
+		return rc;
+	key = &keys->key[keys->side.count];
+	rc = take_key(jwk, key, &keys->side.key[keys->side.count], err);
+	if (rc < 0) {
+		secret_free(&key->scalar);
+		return rc;
+	}
+	key->is_advertised = name[0] != '.';
+	keys->side.count++;
+	return 0;
+}
+
+/* Reads the key files; `*advertised` counts those that are not hidden, the unusable ones too. */
+static int load_folder(struct keys *keys, size_t *advertised, struct error *err)
+{
+	DIR *listing = open_listing(keys);
+	const struct dirent *entry;
+	struct error why = {0};
+
+	if (!listing)
+		return error_set(err, -errno, "cannot read the folder '%s': %s", keys->path,
+				 strerror(errno));
+	*advertised = 0;
+	while ((entry = readdir(listing)) && keys->side.count < KEY_FILES_MAX) {
+		if (!is_key_file(entry->d_name))
+			continue;
+		*advertised += entry->d_name[0] != '.';
+		if (load_file(keys, entry->d_name, &why) < 0)
+			log_warning("Cannot load JSON file (%s/%s); skipping: %s", keys->path,
+				    entry->d_name, why.text);
+	}
+	(void)closedir(listing);
+	return 0;
+}
+
+static int collect(const struct keys *keys, json_t **advertised, json_t **signers)
+{
+	*advertised = json_array();
+	*signers = json_array();
+	for (size_t i = 0; i < keys->side.count; i++) {
+		const struct private_key *key = &keys->key[i];
+
+		if (!key->is_advertised)
+			continue;
+		if (json_array_append(*advertised, key->jwk) < 0 ||
+		    (key->is_signing && json_array_append(*signers, key->jwk) < 0))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int sign(const json_t *advertised, const json_t *signers, char **text, struct error *err)
+{
+	JSON_AUTO json_t *jws = NULL;
+	int rc = tang_advertisement_sign(advertised, signers, &jws, err);
+
+	if (rc < 0)
+		return rc;
+	*text = json_dump_public(jws);
+	return *text ? 0 : error_nomem(err);
+}
+
+/* The advertisement for those who ask by the thumbprint of key `i`: signed by that one too, also when it is rotated. */
+static int sign_for(struct keys *keys, size_t i, const json_t *advertised, const json_t *signers,
+		    struct error *err)
+{
+	JSON_AUTO json_t *with = json_copy((json_t *)signers);
+
+	if (!keys->key[i].is_advertised && json_array_append(with, keys->key[i].jwk) < 0)
+		return error_nomem(err);
+	return sign(advertised, with, &keys->side.key[i].advertisement, err);
+}
+
+static int sign_all(struct keys *keys, struct error *err)
+{
+	JSON_AUTO json_t *advertised = NULL;
+	JSON_AUTO json_t *signers = NULL;
+	int rc = collect(keys, &advertised, &signers);
+
+	if (rc < 0)
+		return error_nomem(err);
+	if (json_array_size(signers) > 0)
+		rc = sign(advertised, signers, &keys->side.advertisement, err);
+	for (size_t i = 0; rc == 0 && keys->side.advertisement && i < keys->side.count; i++)
+		if (keys->key[i].is_signing)
+			rc = sign_for(keys, i, advertised, signers, err);
+	return rc;
+}
+
+static int reload(struct keys *keys, struct error *err)
+{
+	size_t advertised = 0;
+	int rc;
+
+	drop_all(keys);
+	rc = load_folder(keys, &advertised, err);
+	/* Only where there is none: a pair made because a file is broken would be a new identity that nobody asked for. */
+	if (rc == 0 && advertised == 0) {
+		drop_all(keys);
+		rc = keygen_pair(keys->folder_fd, NULL, NULL, err);
+		if (rc == 0)
+			rc = load_folder(keys, &advertised, err);
+	}
+	return rc < 0 ? rc : sign_all(keys, err);
+}
+
+int keys_refresh(struct keys *keys, const struct public_keys **public_keys, struct error *err)
+{
+	uint64_t now = 0;
+	int rc = take_fingerprint(keys, &now, err);
+
+	/* Taken before the files are read: a change in between, our own new pair too, makes the next call read again. */
+	if (rc == 0 && now != keys->fingerprint) {
+		rc = reload(keys, err);
+		keys->fingerprint = rc == 0 ? now : 0;
+	}
+	if (rc < 0)
+		return rc;
+	*public_keys = &keys->side;
+	return 0;
+}
+
+void keys_answer(const struct keys *keys, const struct key_request *request,
+		 struct key_reply *reply)
+{
+	const struct public_key *side;
+
+	memset(reply, 0, sizeof(*reply));
+	reply->version = MESSAGE_VERSION;
+	reply->status = -ENOENT;
+	if (request->version != MESSAGE_VERSION || request->key >= keys->side.count)
+		return;
+	side = &keys->side.key[request->key];
+	if (!side->is_exchange)
+		return;
+	reply->status = -EINVAL;
+	if (request->x.curve == side->curve)
+		reply->status = tang_recover(&keys->key[request->key].scalar, &request->x,
+					     &reply->y, NULL);
+}

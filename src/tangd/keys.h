@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The server's private keys: reads the folder, signs the advertisement, answers exchanges. Knows nothing of HTTP. */
+#pragma once
+
+#include "base/error.h"
+#include "jose/thumbprint.h"
+#include "tangd/message.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* What front may know of a key. */
+struct public_key {
+	char thumbprint[JOSE_HASHES][JOSE_THUMBPRINT_MAX];
+	bool is_exchange;	  /* for deriveKey by ECMR, private part at hand */
+	enum jose_curve_id curve; /* counts when is_exchange */
+	char *advertisement;	  /* of a signing key: the advertisement signed by it too; else NULL */
+};
+
+/* The public side of the folder's keys, rotated ones included. Owned by struct keys, valid until the next refresh. */
+struct public_keys {
+	size_t count;
+	struct public_key *key;
+	char *advertisement; /* NULL while there is no signing key */
+};
+
+struct keys;
+
+/*
+ * Opens a key folder; nothing is read yet. Returns 0 with `*keys` (to be freed by keys_free()); -ENOENT, -ENOTDIR and others
+ * with `err` filled.
+ */
+int keys_open(const char *path, struct keys **keys, struct error *err);
+
+void keys_free(struct keys **keys);
+
+/*
+ * Reads the folder if it changed since the last time, makes a pair of keys if none is advertised, and hands out the public
+ * side. Key files that cannot be used are left out, each with a warning in the log when it is first seen.
+ * Returns 0 with `*public_keys`; -errno with `err` filled when the folder cannot be read or written, -ENOMEM.
+ */
+int keys_refresh(struct keys *keys, const struct public_keys **public_keys, struct error *err);
+
+/* Answers one exchange; always fills `reply`. The request is checked whole: it came from the side that reads the network. */
+void keys_answer(const struct keys *keys, const struct key_request *request,
+		 struct key_reply *reply);

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tangd/serve.h"
+
+#include "base/file.h"
+#include "tangd/http.h"
+#include "tangd/listen.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PUMP_BUFFER = 16 * 1024 };
+
+static volatile sig_atomic_t stop_asked;
+
+static void ask_stop(int signal_number)
+{
+	(void)signal_number;
+	stop_asked = 1;
+}
+
+/* Signals are open only while we wait, so that none slips in between the check and the wait. */
+static void prepare_signals(sigset_t *while_waiting)
+{
+	struct sigaction action = {.sa_handler = ask_stop};
+	sigset_t blocked;
+
+	(void)sigemptyset(&blocked);
+	(void)sigaddset(&blocked, SIGTERM);
+	(void)sigaddset(&blocked, SIGINT);
+	(void)sigprocmask(SIG_BLOCK, &blocked, while_waiting);
+	(void)sigaction(SIGTERM, &action, NULL);
+	(void)sigaction(SIGINT, &action, NULL);
+	action.sa_handler = SIG_IGN;
+	(void)sigaction(SIGPIPE, &action, NULL);
+}
+
+static int wait_for(struct pollfd *polled, nfds_t count, int timeout_ms, const sigset_t *mask)
+{
+	struct timespec timeout = {timeout_ms / 1000, (long)(timeout_ms % 1000) * 1000000};
+
+	if (ppoll(polled, count, timeout_ms < 0 ? NULL : &timeout, mask) >= 0 || errno == EINTR)
+		return 0;
+	return -errno;
+}
+
+int serve_sockets(const struct front *front, const int *fds, int count, struct error *err)
+{
+	struct http_server *servers[LISTEN_SOCKETS_MAX] = {NULL};
+	struct pollfd polled[LISTEN_SOCKETS_MAX];
+	sigset_t while_waiting;
+	int rc = 0;
+
+	prepare_signals(&while_waiting);
+	for (int i = 0; rc == 0 && i < count; i++) {
+		rc = http_server_new(front, fds[i], NULL, &servers[i], err);
+		polled[i] = (struct pollfd){rc == 0 ? http_server_fd(servers[i]) : -1, POLLIN, 0};
+	}
+	while (rc == 0 && !stop_asked) {
+		int timeout = -1;
+
+		for (int i = 0; i < count; i++) {
+			int own = http_server_timeout(servers[i]);
+
+			if (own >= 0 && (timeout < 0 || own < timeout))
+				timeout = own;
+		}
+		rc = wait_for(polled, (nfds_t)count, timeout, &while_waiting);
+		for (int i = 0; i < count; i++)
+			http_server_run(servers[i]);
+	}
+	for (int i = 0; i < count; i++)
+		http_server_free(&servers[i]);
+	return rc;
+}
+
+/* One direction between a pipe and our end of the socket pair. */
+struct pump {
+	int from;
+	int to;
+	bool to_is_socket;
+	bool done;
+	size_t filled;
+	char buffer[PUMP_BUFFER];
+};
+
+static void pump_end(struct pump *pump)
+{
+	pump->done = true;
+	if (pump->to_is_socket)
+		(void)shutdown(pump->to, SHUT_WR);
+}
+
+/* Moves what is there. Called when `from` can be read (buffer empty) or `to` can be written (buffer filled). */
+static void pump_step(struct pump *pump, short events)
+{
+	if (pump->done || !events)
+		return;
+	if (pump->filled == 0) {
+		ssize_t got = read(pump->from, pump->buffer, sizeof(pump->buffer));
+
+		if (got > 0)
+			pump->filled = (size_t)got;
+		else if (got == 0 || (errno != EAGAIN && errno != EINTR))
+			pump_end(pump);
+	}
+	if (pump->filled > 0) {
+		ssize_t put = write(pump->to, pump->buffer, pump->filled);
+
+		if (put > 0) {
+			pump->filled -= (size_t)put;
+			memmove(pump->buffer, pump->buffer + put, pump->filled);
+		} else if (put < 0 && errno != EAGAIN && errno != EINTR) {
+			pump->filled = 0;
+			pump_end(pump);
+		}
+	}
+}
+
+static struct pollfd pump_poll(const struct pump *pump)
+{
+	if (pump->done)
+		return (struct pollfd){-1, 0, 0};
+	if (pump->filled > 0)
+		return (struct pollfd){pump->to, POLLOUT, 0};
+	return (struct pollfd){pump->from, POLLIN, 0};
+}
+
+/*
+ * Serves the only connection to its end. With pipes, `in` and `out` are the pumps beside it: then the end is when all that
+ * was answered has gone out.
+ */
+static int serve_one(struct http_server *server, struct pump *in, struct pump *out)
+{
+	sigset_t while_waiting;
+	int rc = 0;
+
+	prepare_signals(&while_waiting);
+	while (rc == 0 && !stop_asked && (http_server_connections(server) > 0 || (out && !out->done))) {
+		struct pollfd polled[3] = {{http_server_fd(server), POLLIN, 0}, {-1, 0, 0}, {-1, 0, 0}};
+
+		if (in && out) {
+			polled[1] = pump_poll(in);
+			polled[2] = pump_poll(out);
+		}
+		rc = wait_for(polled, 3, http_server_timeout(server), &while_waiting);
+		if (in && out) {
+			pump_step(in, polled[1].revents);
+			pump_step(out, polled[2].revents);
+		}
+		http_server_run(server);
+	}
+	return rc;
+}
+
+static bool is_socket(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+static int set_nonblocking(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+static int serve_pipes(struct http_server *server, struct error *err)
+{
+	FREE_AUTO struct pump *pumps = calloc(2, sizeof(*pumps));
+	int pair[2];
+	int rc;
+
+	if (!pumps)
+		return error_nomem(err);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
+		return error_set(err, -errno, "no socket to be had: %s", strerror(errno));
+	pumps[0].from = STDIN_FILENO;
+	pumps[0].to = pair[0];
+	pumps[0].to_is_socket = true;
+	pumps[1].from = pair[0];
+	pumps[1].to = STDOUT_FILENO;
+	rc = http_server_add(server, pair[1], err);
+	if (rc == 0)
+		rc = serve_one(server, &pumps[0], &pumps[1]);
+	fd_close(&pair[0]);
+	return rc;
+}
+
+static int serve_socket(struct http_server *server, struct error *err)
+{
+	int fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+
+	if (fd < 0 || set_nonblocking(fd) < 0) {
+		fd_close(&fd);
+		return error_set(err, -errno, "standard input: %s", strerror(errno));
+	}
+	if (http_server_add(server, fd, err) < 0)
+		return -EIO;
+	/* The peer must see the end when the library closes its copy. */
+	(void)close(STDIN_FILENO);
+	(void)close(STDOUT_FILENO);
+	return serve_one(server, NULL, NULL);
+}
+
+int serve_stdio(const struct front *front, struct error *err)
+{
+	struct http_server *server = NULL;
+	bool sockets = is_socket(STDIN_FILENO) && is_socket(STDOUT_FILENO);
+	const char *address = getenv("REMOTE_ADDR"); /* set by systemd and inetd */
+	int rc = http_server_new(front, -1, address, &server, err);
+
+	if (rc == 0)
+		rc = sockets ? serve_socket(server, err) : serve_pipes(server, err);
+	http_server_free(&server);
+	return rc;
+}
