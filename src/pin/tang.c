@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The pin `tang`: sealed to a key server, opened by asking it (contract of Clevis §2). */
+#include "base/file.h"
+#include "base/json.h"
+#include "jose/jose.h"
+#include "net/net.h"
+#include "pin/pins.h"
+#include "pin/trust.h"
+#include "tang/tang.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Longest answer to a recovery that is read, bytes; a point on P-521 takes some 250. */
+enum { REPLY_MAX = 16 * 1024 };
+
+enum { HTTP_OK = 200, HTTP_NOT_FOUND = 404 };
+
+/* A configuration, checked; everything points into the JSON. */
+struct tang_config {
+	const char *url;
+	const char *thp;   /* NULL: none */
+	const json_t *adv; /* NULL: to be fetched; a string: a file; an object: the advertisement itself */
+};
+
+static int config_error(struct pin_context *context, const char *why)
+{
+	return error_set(context->err, -EINVAL, "tang: %s", why);
+}
+
+static int read_config(struct pin_context *context, const json_t *json, struct tang_config *config)
+{
+	const json_t *thp = json_object_get(json, "thp");
+
+	config->url = json_string_value(json_object_get(json, "url"));
+	config->thp = json_string_value(thp);
+	config->adv = json_object_get(json, "adv");
+	if (!config->url)
+		return config_error(context, "Missing the required 'url' property (a string)");
+	if (thp && !config->thp)
+		return config_error(context, "Configuration is malformed: 'thp' is not a string");
+	if (config->adv && !json_is_string(config->adv) && !json_is_object(config->adv))
+		return config_error(context, "Configuration is malformed: 'adv' is neither a file "
+					     "name nor an advertisement");
+	return 0;
+}
+
+static int read_adv_file(struct pin_context *context, const char *path, json_t **jws)
+{
+	FREE_AUTO char *text = NULL;
+	struct error why = {0};
+	size_t size = 0;
+	int rc = file_read(path, TANG_ADVERTISEMENT_MAX, &text, &size, &why);
+
+	if (rc == -ENOENT)
+		return error_set(context->err, rc, "tang: Advertisement file '%s' not found", path);
+	if (rc < 0)
+		return error_set(context->err, rc, "tang: Advertisement file '%s': %s", path,
+				 why.text);
+	if (json_parse(text, size, path, jws, &why) < 0)
+		return error_set(context->err, -EBADMSG, "tang: Advertisement is malformed: %s",
+				 why.text);
+	return 0;
+}
+
+static int fetch_adv(struct pin_context *context, const struct tang_config *config, json_t **jws)
+{
+	FREE_AUTO char *url = NULL;
+	FREE_AUTO char *body = NULL;
+	struct net_request request = {.method = "GET", .reply_max = TANG_ADVERTISEMENT_MAX};
+	struct net_reply reply = {0};
+	struct error why = {0};
+	int rc;
+
+	if (asprintf(&url, "%s/adv/%s", config->url, config->thp ? config->thp : "") < 0) {
+		url = NULL;
+		return error_nomem(context->err);
+	}
+	request.url = url;
+	rc = net_http(&request, context->deadline, &reply, &why);
+	if (rc < 0)
+		return error_set(context->err, rc, "tang: Unable to fetch advertisement (%s): %s", url,
+				 why.text);
+	body = reply.body;
+	if (reply.status != HTTP_OK)
+		return error_set(context->err, -EBADMSG,
+				 "tang: Unable to fetch advertisement (%s): the server answered %u",
+				 url, reply.status);
+	if (json_parse(body, reply.body_size, url, jws, &why) < 0)
+		return error_set(context->err, -EBADMSG, "tang: Advertisement is malformed: %s",
+				 why.text);
+	return 0;
+}
+
+static int get_adv(struct pin_context *context, const struct tang_config *config, json_t **jws)
+{
+	if (json_is_string(config->adv))
+		return read_adv_file(context, json_string_value(config->adv), jws);
+	if (config->adv) {
+		*jws = json_incref((json_t *)config->adv);
+		return 0;
+	}
+	return fetch_adv(context, config, jws);
+}
+
+static int get_trusted_keys(struct pin_context *context, const struct tang_config *config,
+			    json_t **key_set)
+{
+	JSON_AUTO json_t *jws = NULL;
+	JSON_AUTO json_t *verified = NULL;
+	int rc = get_adv(context, config, &jws);
+
+	if (rc < 0)
+		return rc;
+	rc = tang_advertisement_verify(jws, &verified, context->err);
+	if (rc == 0)
+		rc = pin_decide_trust(context, verified, config->thp, config->adv != NULL);
+	if (rc < 0) {
+		error_prefix(context->err, "tang: %s: ", config->url);
+		return rc;
+	}
+	*key_set = verified;
+	verified = NULL;
+	return 0;
+}
+
+/* The exchange key as the receiver of an ordinary ECDH-ES JWE, and its name. */
+static int choose_receiver(struct pin_context *context, const json_t *key_set, json_t **receiver,
+			   char kid[static JOSE_THUMBPRINT_MAX])
+{
+	JSON_AUTO json_t *jwk = NULL;
+	JSON_AUTO json_t *copy = NULL;
+	int rc = tang_find_exchange_key(key_set, NULL, &jwk, NULL, context->err);
+
+	if (rc == 0)
+		rc = jose_thumbprint(jwk, JOSE_S256, kid, context->err);
+	if (rc < 0)
+		return rc;
+	copy = json_copy(jwk);
+	if (!copy)
+		return error_nomem(context->err);
+	(void)json_object_del(copy, "alg");
+	(void)json_object_del(copy, "key_ops");
+	*receiver = copy;
+	copy = NULL;
+	return 0;
+}
+
+static int tang_seal(struct pin_context *context, const json_t *json, const struct secret *plain,
+		     json_t **jwe)
+{
+	struct tang_config config = {0};
+	JSON_AUTO json_t *key_set = NULL;
+	JSON_AUTO json_t *receiver = NULL;
+	JSON_AUTO json_t *header = NULL;
+	char kid[JOSE_THUMBPRINT_MAX];
+	int rc = read_config(context, json, &config);
+
+	if (rc == 0)
+		rc = get_trusted_keys(context, &config, &key_set);
+	if (rc == 0)
+		rc = choose_receiver(context, key_set, &receiver, kid);
+	if (rc < 0)
+		return rc;
+	header = json_pack("{s:s, s:s, s:s, s:{s:s, s:{s:s, s:O}}}", "alg", "ECDH-ES", "enc",
+			   "A256GCM", "kid", kid, "clevis", "pin", "tang", "tang", "url", config.url,
+			   "adv", key_set);
+	if (!header)
+		return error_nomem(context->err);
+	if (config.adv)
+		context->sealed_offline = true;
+	return jose_jwe_encrypt(header, receiver, plain, jwe, context->err);
+}
+
+/* What opening needs of the header. */
+struct sealed {
+	json_t *header;
+	json_t *server_jwk;
+	const char *url;
+	const char *kid;
+	struct jose_point c;	       /* epk */
+	struct jose_point server_key; /* S */
+};
+
+static void sealed_free(struct sealed *sealed)
+{
+	json_drop(&sealed->header);
+	json_drop(&sealed->server_jwk);
+}
+
+static int read_sealed(const json_t *jwe, struct sealed *sealed, struct error *err)
+{
+	const json_t *node = NULL;
+	int rc = pin_read_node(jwe, "tang", &sealed->header, &node, err);
+
+	if (rc < 0)
+		return rc;
+	sealed->url = json_string_value(json_object_get(node, "url"));
+	sealed->kid = json_string_value(json_object_get(sealed->header, "kid"));
+	if (!sealed->url || !sealed->kid)
+		return error_set(err, -EBADMSG, "JWE is missing the required 'url' or 'kid' property");
+	rc = tang_find_exchange_key(json_object_get(node, "adv"), sealed->kid, &sealed->server_jwk,
+				    NULL, err);
+	if (rc == 0)
+		rc = jose_point_from_jwk(sealed->server_jwk, &sealed->server_key, err);
+	if (rc == 0 && jose_point_from_jwk(json_object_get(sealed->header, "epk"), &sealed->c, err) < 0)
+		rc = error_prefix(err, "the JWE's 'epk': ");
+	if (rc == 0 && sealed->c.curve != sealed->server_key.curve)
+		rc = error_set(err, -EBADMSG, "the JWE's 'epk' is on another curve than its key");
+	return rc < 0 ? -EBADMSG : 0;
+}
+
+static int explain_status(const struct sealed *sealed, unsigned status, struct error *err)
+{
+	if (status == HTTP_NOT_FOUND)
+		return error_set(err, -EBADMSG,
+				 "the server no longer has the key %s (it answered %u)", sealed->kid,
+				 status);
+	return error_set(err, -EBADMSG, "the server answered %u", status);
+}
+
+static int read_reply(const struct sealed *sealed, const struct net_reply *reply,
+		      struct jose_point *y, struct error *err)
+{
+	JSON_AUTO json_t *jwk = NULL;
+
+	if (reply->status != HTTP_OK)
+		return explain_status(sealed, reply->status, err);
+	if (json_parse(reply->body, reply->body_size, "its answer", &jwk, err) < 0)
+		return -EBADMSG;
+	if (!jose_jwk_fits(jwk, "ECMR") || jose_point_from_jwk(jwk, y, err) < 0) {
+		if (!jose_jwk_fits(jwk, "ECMR"))
+			return error_set(err, -EBADMSG, "its answer is not a key for ECMR");
+		error_prefix(err, "its answer: ");
+		return -EBADMSG;
+	}
+	if (y->curve != sealed->c.curve)
+		return error_set(err, -EBADMSG, "its answer is a point on another curve");
+	return 0;
+}
+
+static int post_point(struct pin_context *context, const struct sealed *sealed,
+		      const struct jose_point *x, struct jose_point *y, struct error *err)
+{
+	JSON_AUTO json_t *jwk = tang_point_to_json(x);
+	FREE_AUTO char *body = jwk ? json_dump_public(jwk) : NULL;
+	FREE_AUTO char *url = NULL;
+	FREE_AUTO char *answer = NULL;
+	struct net_request request = {.method = "POST", .reply_max = REPLY_MAX};
+	struct net_reply reply = {0};
+	int rc;
+
+	if (!body)
+		return error_nomem(err);
+	if (asprintf(&url, "%s/rec/%s", sealed->url, sealed->kid) < 0) {
+		url = NULL;
+		return error_nomem(err);
+	}
+	request.url = url;
+	request.content_type = "application/jwk+json";
+	request.body = body;
+	request.body_size = strlen(body);
+	rc = net_http(&request, context->deadline, &reply, err);
+	answer = reply.body;
+	return rc < 0 ? rc : read_reply(sealed, &reply, y, err);
+}
+
+/* Finds the JWE's shared secret with the server's help. */
+static int recover(struct pin_context *context, const struct sealed *sealed, struct secret *z)
+{
+	SECRET_AUTO struct secret blind = {0};
+	struct jose_point x;
+	struct jose_point y;
+	struct error why = {0};
+	int rc = tang_blind(&sealed->c, &blind, &x, &why);
+
+	if (rc == 0)
+		rc = post_point(context, sealed, &x, &y, &why);
+	if (rc == 0)
+		rc = tang_unblind(&y, &blind, &sealed->server_key, z, &why);
+	if (rc < 0)
+		return error_set(context->err, rc, "tang: Error communicating with server %s: %s",
+				 sealed->url, why.text);
+	return 0;
+}
+
+static int tang_open(struct pin_context *context, const json_t *jwe, struct secret *plain)
+{
+	__attribute__((cleanup(sealed_free))) struct sealed sealed = {0};
+	SECRET_AUTO struct secret z = {0};
+	int rc = read_sealed(jwe, &sealed, context->err);
+
+	if (rc < 0) {
+		error_prefix(context->err, "tang: ");
+		return rc;
+	}
+	rc = recover(context, &sealed, &z);
+	if (rc < 0)
+		return rc;
+	rc = jose_jwe_decrypt_shared(jwe, &z, plain, context->err);
+	if (rc < 0)
+		error_prefix(context->err, "tang: with the answer of %s: ", sealed.url);
+	return rc;
+}
+
+struct first_thumbprint {
+	char text[JOSE_THUMBPRINT_MAX];
+};
+
+static void keep_first(const char *thumbprint, void *arg)
+{
+	struct first_thumbprint *first = arg;
+
+	if (!*first->text)
+		(void)strcpy(first->text, thumbprint);
+}
+
+/* The url, and as `thp` a signing key of the advertisement that was trusted when the JWE was made. */
+static int tang_describe(const json_t *jwe, json_t **config, struct error *err)
+{
+	JSON_AUTO json_t *header = NULL;
+	struct first_thumbprint first = {0};
+	const json_t *node = NULL;
+	const char *url;
+	int rc = pin_read_node(jwe, "tang", &header, &node, err);
+
+	if (rc < 0)
+		return rc;
+	url = json_string_value(json_object_get(node, "url"));
+	if (!url)
+		return error_set(err, -EBADMSG, "JWE is missing the required 'url' property");
+	tang_each_signing_thumbprint(json_object_get(node, "adv"), keep_first, &first);
+	*config = json_pack("{s:s, s:s*}", "url", url, "thp", *first.text ? first.text : NULL);
+	return *config ? 0 : error_nomem(err);
+}
+
+static unsigned tang_needs(const json_t *jwe)
+{
+	(void)jwe;
+	return PIN_NETWORK;
+}
+
+static const char *const tang_listed[] = {"url", NULL};
+
+const struct pin pin_tang = {
+	.name = "tang",
+	.listed = tang_listed,
+	.seal = tang_seal,
+	.open = tang_open,
+	.describe = tang_describe,
+	.needs = tang_needs,
+	.children = NULL,
+};
