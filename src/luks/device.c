@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "luks/device.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void keep_message(int level, const char *message, void *arg)
+{
+	struct luks_device *device = arg;
+
+	if (level != CRYPT_LOG_ERROR)
+		return;
+	(void)snprintf(device->message, sizeof(device->message), "%s", message);
+	device->message[strcspn(device->message, "\n")] = '\0';
+}
+
+int device_error(struct luks_device *device, int code, const char *what, struct error *err)
+{
+	const char *why = *device->message ? device->message : strerror(-code);
+
+	(void)error_set(err, code, "luks: %s: %s: %s", device->path, what, why);
+	*device->message = '\0';
+	return code;
+}
+
+static int load(struct luks_device *device, struct error *err)
+{
+	int rc = crypt_init(&device->crypt, device->path);
+
+	if (rc < 0)
+		return error_set(err, rc, "luks: %s: cannot open it: %s", device->path,
+				 strerror(-rc));
+	crypt_set_log_callback(device->crypt, keep_message, device);
+	rc = crypt_load(device->crypt, CRYPT_LUKS2, NULL);
+	if (rc < 0)
+		return error_set(err, rc, "%s is not a supported LUKS device: %s", device->path,
+				 *device->message ? device->message : "no LUKS2 header found");
+	return 0;
+}
+
+int luks_open(const char *path, struct luks_device **device, struct error *err)
+{
+	struct luks_device *made = calloc(1, sizeof(*made));
+	int rc;
+
+	/* Messages of crypt_init(), before there is a device to tie them to, go nowhere. */
+	crypt_set_log_callback(NULL, NULL, NULL);
+	if (!made || !(made->path = strdup(path))) {
+		luks_close(&made);
+		return error_nomem(err);
+	}
+	rc = load(made, err);
+	if (rc < 0)
+		luks_close(&made);
+	else
+		*device = made;
+	return rc;
+}
+
+void luks_close(struct luks_device **device)
+{
+	if (!*device)
+		return;
+	if ((*device)->crypt)
+		crypt_free((*device)->crypt);
+	free((*device)->path);
+	free(*device);
+	*device = NULL;
+}
+
+const char *luks_path(const struct luks_device *device)
+{
+	return device->path;
+}
+
+const char *luks_uuid(const struct luks_device *device)
+{
+	return crypt_get_uuid(device->crypt);
+}
+
+int device_keyslots(void)
+{
+	return crypt_keyslot_max(CRYPT_LUKS2);
+}
+
+bool device_keyslot_in_use(struct luks_device *device, int keyslot)
+{
+	crypt_keyslot_info info = crypt_keyslot_status(device->crypt, keyslot);
+
+	return info == CRYPT_SLOT_ACTIVE || info == CRYPT_SLOT_ACTIVE_LAST ||
+	       info == CRYPT_SLOT_UNBOUND;
+}
+
+/* -ENOENT comes when the slots tried last do not match: to the person that is a wrong passphrase like any other. */
+static int passphrase_error(struct luks_device *device, int code, const char *what,
+			    struct error *err)
+{
+	if (code != -EPERM && code != -ENOENT)
+		return device_error(device, code, what, err);
+	*device->message = '\0';
+	return error_set(err, -EPERM, "luks: %s: the passphrase opens no keyslot", device->path);
+}
+
+int luks_test_passphrase(struct luks_device *device, int keyslot, const struct secret *passphrase,
+			 struct error *err)
+{
+	int rc = crypt_activate_by_passphrase(device->crypt, NULL, keyslot,
+					      (const char *)passphrase->data, passphrase->size, 0);
+
+	return rc < 0 ? passphrase_error(device, rc, "cannot test the passphrase", err) : rc;
+}
+
+int luks_volume_key(struct luks_device *device, int keyslot, const struct secret *passphrase,
+		    struct secret *key, struct error *err)
+{
+	SECRET_AUTO struct secret found = {0};
+	size_t size = (size_t)crypt_get_volume_key_size(device->crypt);
+	int rc = secret_new(&found, size, err);
+
+	if (rc < 0)
+		return rc;
+	rc = crypt_volume_key_get(device->crypt, keyslot, (char *)found.data, &size,
+				  (const char *)passphrase->data, passphrase->size);
+	if (rc < 0)
+		return passphrase_error(device, rc, "cannot read the volume key", err);
+	secret_move(key, &found);
+	return rc;
+}

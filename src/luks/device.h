@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A device as libcryptsetup holds it. Private to luks/. */
+#pragma once
+
+#include "luks/luks.h"
+
+#include <libcryptsetup.h>
+
+enum { DEVICE_MESSAGE_MAX = 512 };
+
+struct luks_device {
+	struct crypt_device *crypt;
+	char *path;
+	char message[DEVICE_MESSAGE_MAX]; /* the library's last error message */
+};
+
+/*
+ * Records a failure of libcryptsetup: "luks: DEV: WHAT: REASON", where the reason is the library's own message or else the
+ * code's. Returns `code`.
+ */
+int device_error(struct luks_device *device, int code, const char *what, struct error *err);
+
+/* How many keyslots the format has: 32. */
+int device_keyslots(void);
+
+/* Says whether a keyslot holds a key. */
+bool device_keyslot_in_use(struct luks_device *device, int keyslot);

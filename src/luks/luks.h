@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A LUKS2 device's bindings: each a token of type `clevis` with a JWE, and the keyslot whose passphrase the JWE holds. */
+#pragma once
+
+#include "base/error.h"
+#include "base/secret.h"
+#include "pin/pin.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct luks_device;
+
+/*
+ * Loads the LUKS2 header of a block device or an image file; nothing is written. Returns 0 with `*device` (to be closed by
+ * luks_close()); -EINVAL with `err` filled when it is not LUKS2 (`DEV is not a supported LUKS device`), -ENOENT, -EACCES, ….
+ */
+int luks_open(const char *path, struct luks_device **device, struct error *err);
+
+void luks_close(struct luks_device **device);
+
+/* The path the device was opened by, and the UUID of its header. Both valid until luks_close(). */
+const char *luks_path(const struct luks_device *device);
+const char *luks_uuid(const struct luks_device *device);
+
+struct luks_binding {
+	int keyslot;
+	int token;
+	json_t *jwe; /* flattened */
+};
+
+#define LUKS_BINDING_AUTO __attribute__((cleanup(luks_binding_free)))
+void luks_binding_free(struct luks_binding *binding);
+
+struct luks_bindings {
+	size_t count;
+	struct luks_binding *binding; /* by keyslot */
+};
+
+#define LUKS_BINDINGS_AUTO __attribute__((cleanup(luks_bindings_free)))
+void luks_bindings_free(struct luks_bindings *bindings);
+
+/*
+ * Lists the device's bindings. Tokens that cannot be read are left out; why the last one was is in `err`.
+ * Returns 0 with `bindings` (the caller's), or -ENOMEM.
+ */
+int luks_list(struct luks_device *device, struct luks_bindings *bindings, struct error *err);
+
+/* The binding of one keyslot. Returns 0 with `binding` (the caller's); -ENOENT with `err` filled, -ENOMEM. */
+int luks_find(struct luks_device *device, int keyslot, struct luks_binding *binding,
+	      struct error *err);
+
+/*
+ * Tests whether a passphrase opens a keyslot (-1: any), without activating anything.
+ * Returns the keyslot; -EPERM with `err` filled when it does not, -ENOMEM, ….
+ */
+int luks_test_passphrase(struct luks_device *device, int keyslot, const struct secret *passphrase,
+			 struct error *err);
+
+/*
+ * Takes the volume key out of a keyslot (-1: any that the passphrase opens); the one costly key derivation of a command.
+ * Returns the keyslot with `key` (the caller's); -EPERM with `err` filled when the passphrase opens none, -ENOMEM, ….
+ */
+int luks_volume_key(struct luks_device *device, int keyslot, const struct secret *passphrase,
+		    struct secret *key, struct error *err);
+
+struct luks_bind {
+	const char *pin;
+	const json_t *config;
+	const struct secret *volume_key; /* of luks_volume_key(): it authorises */
+	int keyslot;			 /* the new one; -1: the first free one */
+	int token;			 /* its token; -1: the first free one */
+};
+
+/*
+ * Adds a binding: seals a new random passphrase, proves that the servers give it back, finds room for keyslot and token, and
+ * only then writes: keyslot, token, and reads both back. When a step fails, what was written is undone.
+ * With a configuration that is sealed offline (`adv`), servers that do not answer are no failure: `*unproved` then tells why.
+ * Returns the new keyslot; negative with the context's error filled: -ENOSPC for no room, -EEXIST for a slot or token in use,
+ * and the codes of pin_seal().
+ */
+int luks_bind(struct luks_device *device, struct pin_context *context, const struct luks_bind *wanted,
+	      struct error *unproved);
+
+/*
+ * Removes the binding of a keyslot: kills the keyslot if it is active, then removes the token.
+ * Returns 0; -ENOENT with `err` filled when there is no binding, -errno.
+ */
+int luks_unbind(struct luks_device *device, int keyslot, struct error *err);
+
+/* Recovers the passphrase of a binding by its pin. Returns 0 or the codes of pin_open(), the context's error filled. */
+int luks_recover(const struct luks_binding *binding, struct pin_context *context,
+		 struct secret *passphrase);
+
+/*
+ * Unlocks by the first of the device's bindings that opens, in the order of keyslots, each named to libcryptsetup so that no
+ * other is tried. `name` is the mapped device's; NULL: only test. `only` is the keyslot to use, -1 for any.
+ * `report` (may be NULL) is told why a binding failed while others are left.
+ * Returns the keyslot; negative with the context's error filled.
+ */
+int luks_unlock(struct luks_device *device, struct pin_context *context, const char *name, int only,
+		void (*report)(const struct error *));

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "luks/token.h"
+
+#include "base/file.h"
+#include "base/json.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A token as JSON is smaller than the largest header. */
+enum { TOKEN_TEXT_MAX = 4 * 1024 * 1024 };
+
+/* What a new keyslot adds to the JSON beyond a copy of an existing one: its number and the digest's mention of it. */
+enum { KEYSLOT_OVERHEAD = 64 };
+
+int token_max(void)
+{
+	return crypt_token_max(CRYPT_LUKS2);
+}
+
+void luks_binding_free(struct luks_binding *binding)
+{
+	json_drop(&binding->jwe);
+}
+
+void luks_bindings_free(struct luks_bindings *bindings)
+{
+	for (size_t i = 0; i < bindings->count; i++)
+		luks_binding_free(&bindings->binding[i]);
+	free(bindings->binding);
+	bindings->binding = NULL;
+	bindings->count = 0;
+}
+
+/* "keyslots":["N"]; of several, which nobody writes, the first counts. */
+static int read_keyslot(const json_t *parsed)
+{
+	const char *text = json_string_value(json_array_get(json_object_get(parsed, "keyslots"), 0));
+	char *end = NULL;
+	long number;
+
+	if (!text || !*text)
+		return -1;
+	number = strtol(text, &end, 10);
+	return *end == '\0' && number >= 0 && number < device_keyslots() ? (int)number : -1;
+}
+
+int token_read(struct luks_device *device, int token, struct luks_binding *binding,
+	       struct error *err)
+{
+	JSON_AUTO json_t *parsed = NULL;
+	struct error why = {0};
+	const char *type = NULL;
+	const char *text = NULL;
+	json_t *jwe;
+	crypt_token_info info = crypt_token_status(device->crypt, token, &type);
+
+	if (info == CRYPT_TOKEN_INVALID || info == CRYPT_TOKEN_INACTIVE || !type ||
+	    strcmp(type, "clevis") != 0)
+		return -ENOENT;
+	if (crypt_token_json_get(device->crypt, token, &text) < 0)
+		return device_error(device, -EBADMSG, "cannot read a token", err);
+	if (strlen(text) > TOKEN_TEXT_MAX ||
+	    json_parse(text, strlen(text), "token", &parsed, &why) < 0)
+		return error_set(err, -EBADMSG, "luks: %s: token %d is damaged: %s", device->path,
+				 token, why.text);
+	jwe = json_object_get(parsed, "jwe");
+	if (!json_is_object(jwe))
+		return error_set(err, -EBADMSG, "luks: %s: token %d is damaged: it holds no JWE",
+				 device->path, token);
+	binding->token = token;
+	binding->keyslot = read_keyslot(parsed);
+	binding->jwe = json_incref(jwe);
+	return 0;
+}
+
+static int by_keyslot(const void *a, const void *b)
+{
+	const struct luks_binding *left = a;
+	const struct luks_binding *right = b;
+
+	return left->keyslot - right->keyslot;
+}
+
+int luks_list(struct luks_device *device, struct luks_bindings *bindings, struct error *err)
+{
+	LUKS_BINDINGS_AUTO struct luks_bindings found = {0};
+
+	found.binding = calloc((size_t)token_max(), sizeof(*found.binding));
+	if (!found.binding)
+		return error_nomem(err);
+	for (int token = 0; token < token_max(); token++) {
+		struct luks_binding *next = &found.binding[found.count];
+
+		if (token_read(device, token, next, err) < 0)
+			continue;
+		if (next->keyslot >= 0)
+			found.count++;
+		else
+			luks_binding_free(next);
+	}
+	qsort(found.binding, found.count, sizeof(*found.binding), by_keyslot);
+	*bindings = found;
+	found = (struct luks_bindings){0};
+	return 0;
+}
+
+int luks_find(struct luks_device *device, int keyslot, struct luks_binding *binding,
+	      struct error *err)
+{
+	LUKS_BINDINGS_AUTO struct luks_bindings all = {0};
+	struct error why = {0};
+	int rc = luks_list(device, &all, &why);
+
+	if (rc < 0)
+		return error_set(err, rc, "%s", why.text);
+	for (size_t i = 0; i < all.count; i++) {
+		if (all.binding[i].keyslot != keyslot)
+			continue;
+		*binding = all.binding[i];
+		(void)json_incref(binding->jwe);
+		return 0;
+	}
+	/* A damaged token may be the one that was meant. */
+	if (why.code < 0)
+		return error_set(err, -ENOENT, "%s", why.text);
+	return error_set(err, -ENOENT, "luks: %s: no Clevis binding in keyslot %d", device->path,
+			 keyslot);
+}
+
+char *token_format(int keyslot, const json_t *jwe)
+{
+	JSON_AUTO json_t *flat = json_copy((json_t *)jwe);
+	JSON_AUTO json_t *token = NULL;
+	char number[16];
+
+	(void)snprintf(number, sizeof(number), "%d", keyslot);
+	if (!flat || (!json_object_get(flat, "encrypted_key") &&
+		      json_object_set_new(flat, "encrypted_key", json_string("")) < 0))
+		return NULL;
+	token = json_pack("{s:s, s:[s], s:O}", "type", "clevis", "keyslots", number, "jwe", flat);
+	return token ? json_dump_public(token) : NULL;
+}
+
+static size_t compact_size(const json_t *json)
+{
+	return json_dumpb(json, NULL, 0, JSON_COMPACT);
+}
+
+/* The size that one more keyslot takes: that of the largest there is. */
+static size_t keyslot_size(const json_t *metadata)
+{
+	const char *number;
+	const json_t *keyslot;
+	size_t largest = 0;
+
+	json_object_foreach ((json_t *)json_object_get(metadata, "keyslots"), number, keyslot) {
+		size_t size = compact_size(keyslot);
+
+		if (size > largest)
+			largest = size;
+	}
+	return largest + KEYSLOT_OVERHEAD;
+}
+
+int token_check_room(struct luks_device *device, const char *text, struct error *err)
+{
+	JSON_AUTO json_t *metadata = NULL;
+	const char *dump = NULL;
+	const char *room;
+	size_t area;
+	size_t needed;
+	int rc = crypt_dump_json(device->crypt, &dump, 0);
+
+	if (rc < 0)
+		return device_error(device, rc, "cannot read the header", err);
+	if (json_parse(dump, strlen(dump), "header", &metadata, err) < 0)
+		return -EBADMSG;
+	room = json_string_value(
+		json_object_get(json_object_get(metadata, "config"), "json_size"));
+	area = room ? strtoul(room, NULL, 10) : 0;
+	needed = compact_size(metadata) + keyslot_size(metadata) + strlen(text) + sizeof("\"31\":,");
+	if (needed >= area)
+		return error_set(err, -ENOSPC,
+				 "luks: %s: no room in the header: %zu of %zu bytes would be needed; "
+				 "remove a binding with 'clevis luks unbind'",
+				 device->path, needed, area);
+	return 0;
+}
