@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/clevis/args.h"
+
+#include "base/file.h"
+#include "base/json.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+/* How long a whole operation may take when nothing else is said. */
+enum { OPERATION_MS = 30000 };
+
+int args_confirm(const char *question, struct error *err)
+{
+	FD_AUTO int tty = open("/dev/tty", O_RDWR | O_CLOEXEC);
+	char answer[64];
+	ssize_t got;
+
+	if (tty < 0)
+		return error_set(err, -ENOTTY, "there is no terminal to ask on");
+	if (fd_write_all(tty, "/dev/tty", question, strlen(question), err) < 0)
+		return -ENOTTY;
+	got = read(tty, answer, sizeof(answer));
+	return got > 0 && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+static int ask_for_trust(void *arg, const char *const *thumbprints, size_t count, struct error *err)
+{
+	struct error why = {0};
+	int rc;
+
+	(void)arg;
+	(void)fprintf(stderr, "The advertisement contains the following signing keys:\n\n");
+	for (size_t i = 0; i < count; i++)
+		(void)fprintf(stderr, "%s\n", thumbprints[i]);
+	(void)fprintf(stderr, "\n");
+	rc = args_confirm("Do you wish to trust these keys? [ynYN] ", &why);
+	if (rc < 0)
+		return error_set(err, -EACCES,
+				 "the server's keys are not trusted and there is no terminal to ask "
+				 "on; pin one with 'thp' or trust them with -y");
+	return rc > 0 ? 0 : error_set(err, -EACCES, "the server's keys were not trusted");
+}
+
+struct pin_context args_context(bool yes, struct error *err)
+{
+	return (struct pin_context){
+		.deadline = deadline_in_ms(OPERATION_MS),
+		.trust = yes ? PIN_TRUST_YES : PIN_TRUST_ASK,
+		.ask = ask_for_trust,
+		.err = err,
+	};
+}
+
+int args_config(const char *text, json_t **config, struct error *err)
+{
+	struct error why = {0};
+	json_t *parsed = NULL;
+
+	if (json_parse(text, strlen(text), "configuration", &parsed, &why) < 0)
+		return error_set(err, -EINVAL,
+				 "Configuration is malformed; it should be valid JSON: %s", why.text);
+	if (!json_is_object(parsed)) {
+		json_decref(parsed);
+		return error_set(err, -EINVAL,
+				 "Configuration is malformed; it should be valid JSON: an object");
+	}
+	*config = parsed;
+	return 0;
+}
+
+int args_number(const char *text, const char *what, struct error *err)
+{
+	char *end = NULL;
+	long number;
+
+	errno = 0;
+	number = strtol(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || number > INT_MAX)
+		return error_set(err, -EINVAL, "'%s' is not a %s (a number)", text, what);
+	return (int)number;
+}
+
+static int read_line_hidden(int fd, const char *prompt, struct secret *line, struct error *err)
+{
+	struct termios shown;
+	struct termios hidden;
+	int rc;
+
+	if (tcgetattr(fd, &shown) != 0)
+		return error_set(err, -errno, "cannot hide what is typed: %s", strerror(errno));
+	hidden = shown;
+	hidden.c_lflag &= ~(tcflag_t)ECHO;
+	(void)fputs(prompt, stderr);
+	if (tcsetattr(fd, TCSAFLUSH, &hidden) != 0)
+		return error_set(err, -errno, "cannot hide what is typed: %s", strerror(errno));
+	rc = fd_read_secret_line(fd, "the terminal", PASSPHRASE_LINE_MAX, line, err);
+	(void)tcsetattr(fd, TCSAFLUSH, &shown);
+	(void)fputs("\n", stderr);
+	return rc;
+}
+
+int args_passphrase(const char *path, struct secret *passphrase, struct error *err)
+{
+	if (path && strcmp(path, "-") != 0)
+		return file_read_secret(path, PASSPHRASE_FILE_MAX, passphrase, err);
+	if (isatty(STDIN_FILENO))
+		return read_line_hidden(STDIN_FILENO, "Enter existing LUKS password: ", passphrase,
+					err);
+	return fd_read_secret_line(STDIN_FILENO, "standard input", PASSPHRASE_LINE_MAX, passphrase,
+				   err);
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* clevis decrypt: a compact JWE on standard input, its plaintext on standard output. */
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "cmd/clevis/args.h"
+#include "cmd/clevis/commands.h"
+#include "jose/jose.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Base64url makes a third more of the largest plaintext. */
+enum { JWE_TEXT_MAX = 512 * 1024 * 1024 };
+
+static int usage(void)
+{
+	(void)fprintf(stderr, "Usage: clevis decrypt < JWE > PLAINTEXT\n\n"
+			      "Decrypts using the policy defined at encryption time\n");
+	return EXIT_USAGE;
+}
+
+static int read_jwe(json_t **jwe, struct error *err)
+{
+	FREE_AUTO char *text = NULL;
+	size_t size = 0;
+	int rc = fd_read_all(STDIN_FILENO, "standard input", JWE_TEXT_MAX, &text, &size, err);
+
+	if (rc < 0)
+		return rc;
+	/* A newline at the end, as editors and echo leave it, is no part of it. */
+	while (size > 0 && strchr(" \t\r\n", text[size - 1]))
+		size--;
+	return jose_jwe_parse_compact(text, size, jwe, err);
+}
+
+static int check_pin(const json_t *jwe, const char *expected, struct error *err)
+{
+	const struct pin *pin = NULL;
+	int rc = pin_of(jwe, &pin, err);
+
+	if (rc < 0 || !expected || strcmp(pin->name, expected) == 0)
+		return rc;
+	return error_set(err, -EINVAL, "JWE pin mismatch! (it is for '%s', not '%s')", pin->name,
+			 expected);
+}
+
+/* Decrypts a JWE of any pin, or of `expected` only. */
+static int decrypt(const char *expected, struct error *err)
+{
+	SECRET_AUTO struct secret plain = {0};
+	JSON_AUTO json_t *jwe = NULL;
+	struct pin_context context;
+	int rc = read_jwe(&jwe, err);
+
+	if (rc == 0)
+		rc = check_pin(jwe, expected, err);
+	context = args_context(false, err);
+	if (rc == 0)
+		rc = pin_open(&context, jwe, &plain);
+	return rc < 0 ? rc
+		      : fd_write_all(STDOUT_FILENO, "standard output", plain.data, plain.size, err);
+}
+
+static int decrypt_and_report(const char *expected)
+{
+	struct error err = {0};
+
+	if (isatty(STDIN_FILENO))
+		return usage();
+	if (decrypt(expected, &err) < 0) {
+		log_error("%s", err.text);
+		return EXIT_FAILURE;
+	}
+	return EXIT_SUCCESS;
+}
+
+/* Arguments are ignored: `clevis decrypt tang` is a habit of old scripts (contract of Clevis §1). */
+int decrypt_main(int argc, char *argv[])
+{
+	if (argc == 2 && (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0))
+		return usage();
+	return decrypt_and_report(NULL);
+}
+
+int decrypt_tang_main(int argc, char *argv[])
+{
+	(void)argc;
+	(void)argv;
+	return decrypt_and_report("tang");
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* clevis luks bind: adds a binding to a device. */
+#include "base/json.h"
+#include "base/log.h"
+#include "cmd/clevis/args.h"
+#include "cmd/clevis/commands.h"
+#include "luks/luks.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct options {
+	const char *device;
+	const char *pin;
+	const char *config;
+	const char *key_file; /* NULL: prompt, or standard input */
+	const char *keyslot;
+	const char *token;
+	bool yes;
+};
+
+static int usage(void)
+{
+	(void)fprintf(
+		stderr,
+		"Usage: clevis luks bind [-y] [-f] [-s SLT] [-k KEY] [-t TOKEN_ID] -d DEV PIN CFG\n\n"
+		"Binds a LUKS device using the specified policy:\n\n"
+		"  -f           Do not prompt for LUKSMeta initialization (of no effect on LUKS2)\n\n"
+		"  -d DEV       The LUKS device on which to perform binding\n\n"
+		"  -y           Automatically answer yes for all questions\n\n"
+		"  -s SLT       The LUKS slot to use\n\n"
+		"  -t TKN_ID    The LUKS token ID to use; only available for LUKS2\n\n"
+		"  -k KEY       Non-interactively read LUKS password from KEY file\n"
+		"  -k -         Non-interactively read LUKS password from standard input\n\n"
+		"  PIN          The pin to use: tang\n"
+		"  CFG          Its configuration: a JSON object\n");
+	return EXIT_USAGE;
+}
+
+static int usage_error(const char *why)
+{
+	(void)fprintf(stderr, "%s\n\n", why);
+	return usage();
+}
+
+static int read_options(int argc, char *argv[], struct options *options)
+{
+	int option;
+
+	while ((option = getopt(argc, argv, "hfyd:s:k:t:")) != -1) {
+		switch (option) {
+		case 'f':
+			break;
+		case 'y':
+			options->yes = true;
+			break;
+		case 'd':
+			options->device = optarg;
+			break;
+		case 's':
+			options->keyslot = optarg;
+			break;
+		case 'k':
+			options->key_file = optarg;
+			break;
+		case 't':
+			options->token = optarg;
+			break;
+		default:
+			return usage();
+		}
+	}
+	if (!options->device)
+		return usage_error("Did not specify a device!");
+	if (argc - optind != 2)
+		return usage_error(argc == optind ? "Did not specify a pin!"
+						  : "Did not specify a configuration!");
+	options->pin = argv[optind];
+	options->config = argv[optind + 1];
+	return 0;
+}
+
+/* The volume key by a binding that is already there: for when the passphrase given opens nothing. */
+static int key_from_binding(struct luks_device *device, struct secret *key, struct error *err)
+{
+	LUKS_BINDINGS_AUTO struct luks_bindings all = {0};
+	int rc = luks_list(device, &all, NULL);
+
+	for (size_t i = 0; rc == 0 && i < all.count; i++) {
+		struct pin_context context = args_context(false, err);
+		SECRET_AUTO struct secret passphrase = {0};
+
+		if (luks_recover(&all.binding[i], &context, &passphrase) == 0 &&
+		    luks_volume_key(device, all.binding[i].keyslot, &passphrase, key, err) >= 0)
+			return 0;
+	}
+	return -ENOENT;
+}
+
+static int get_volume_key(struct luks_device *device, const char *key_file, struct secret *key,
+			  struct error *err)
+{
+	SECRET_AUTO struct secret passphrase = {0};
+	struct error ignored = {0};
+	bool from_file = key_file && strcmp(key_file, "-") != 0;
+	int rc = args_passphrase(key_file, &passphrase, err);
+
+	if (rc == 0)
+		rc = luks_volume_key(device, -1, &passphrase, key, err);
+	if (rc == -EPERM && !from_file && key_from_binding(device, key, &ignored) == 0)
+		return 0;
+	return rc < 0 ? rc : 0;
+}
+
+static int read_numbers(const struct options *options, struct luks_bind *wanted, struct error *err)
+{
+	wanted->keyslot = -1;
+	wanted->token = -1;
+	if (options->keyslot)
+		wanted->keyslot = args_number(options->keyslot, "slot", err);
+	if (options->token && err->code == 0)
+		wanted->token = args_number(options->token, "token ID", err);
+	return err->code;
+}
+
+static int bind_device(const struct options *options, const json_t *config, struct error *err)
+{
+	SECRET_AUTO struct secret key = {0};
+	struct luks_bind wanted = {.pin = options->pin, .config = config, .volume_key = &key};
+	struct luks_device *device = NULL;
+	struct pin_context context;
+	struct error unproved = {0};
+	int rc = read_numbers(options, &wanted, err);
+
+	if (rc == 0)
+		rc = luks_open(options->device, &device, err);
+	if (rc == 0)
+		rc = get_volume_key(device, options->key_file, &key, err);
+	context = args_context(options->yes, err);
+	if (rc == 0)
+		rc = luks_bind(device, &context, &wanted, &unproved);
+	luks_close(&device);
+	if (unproved.code < 0 && rc >= 0)
+		log_warning("bound without asking the server, as it does not answer: %s",
+			    unproved.text);
+	return rc;
+}
+
+int luks_bind_main(int argc, char *argv[])
+{
+	struct options options = {0};
+	JSON_AUTO json_t *config = NULL;
+	struct error err = {0};
+	char why[128];
+	int rc = read_options(argc, argv, &options);
+
+	if (rc != 0)
+		return rc;
+	if (!pin_find(options.pin)) {
+		(void)snprintf(why, sizeof(why), "'%.64s' is not a valid pin!", options.pin);
+		return usage_error(why);
+	}
+	rc = args_config(options.config, &config, &err);
+	if (rc == 0)
+		rc = bind_device(&options, config, &err);
+	if (rc >= 0)
+		return EXIT_SUCCESS;
+	log_error("%s", err.text);
+	(void)fprintf(stderr, "Error adding new binding to %s\n", options.device);
+	return EXIT_FAILURE;
+}

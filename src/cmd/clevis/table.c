@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/clevis/commands.h"
+
+#include <string.h>
+
+const struct command commands[] = {
+	{"decrypt", "Decrypts using the policy defined at encryption time", decrypt_main},
+	{"decrypt-tang", NULL, decrypt_tang_main},
+	{"encrypt-tang", "Encrypts using a Tang binding server policy", encrypt_tang_main},
+	{"luks-bind", "Binds a LUKS device using the specified policy", luks_bind_main},
+	{"luks-list", "Lists pins bound to a LUKS device", luks_list_main},
+	{"luks-pass", "Returns the LUKS passphrase used for binding a particular slot",
+	 luks_pass_main},
+	{"luks-unbind", "Unbinds a pin bound to a LUKS volume", luks_unbind_main},
+	{"luks-unlock", "Unlocks a LUKS volume", luks_unlock_main},
+	{NULL, NULL, NULL},
+};
+
+const struct command *command_find(const char *name)
+{
+	for (const struct command *command = commands; command->name; command++)
+		if (strcmp(command->name, name) == 0)
+			return command;
+	return NULL;
+}
