@@ -104,16 +104,18 @@ static void print_address(const struct sockaddr *address, char *text, size_t siz
 	(void)snprintf(text, size, "%s", strncmp(host, "::ffff:", 7) == 0 ? host + 7 : host);
 }
 
+/* `ADDRESS METHOD PATH => STATUS` (contract of Tang). What was too large to be read is not repeated. */
 static void log_request(const struct http_server *server, struct MHD_Connection *connection,
 			const char *method, const char *target, unsigned status)
 {
+	bool too_large = status == MHD_HTTP_CONTENT_TOO_LARGE || status == MHD_HTTP_URI_TOO_LONG;
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	char address[NI_MAXHOST];
 
 	print_address(info ? info->client_addr : NULL, address, sizeof(address));
-	log_info("%s %s %s => %u", server->log_address ? server->log_address : address, method,
-		 target, status);
+	log_info("%s %s %s => %u", server->log_address ? server->log_address : address,
+		 too_large ? "" : method, too_large ? "" : target, status);
 }
 
 static enum MHD_Result send_answer(struct MHD_Connection *connection, struct answer *answer)
@@ -171,21 +173,11 @@ static size_t keep_escapes(void *arg, struct MHD_Connection *connection, char *t
 	return strlen(text);
 }
 
-static void log_library(void *arg, const char *format, va_list args)
-{
-	char line[512];
-
-	(void)arg;
-	(void)vsnprintf(line, sizeof(line), format, args);
-	line[strcspn(line, "\n")] = '\0';
-	log_info("http: %s", line);
-}
-
 static struct MHD_Daemon *start_daemon(struct http_server *server, int listen_fd)
 {
-	unsigned flags = MHD_USE_EPOLL | MHD_USE_ERROR_LOG;
+	/* Without the library's own log: a line for each strange request would be for the sender to write. */
+	unsigned flags = MHD_USE_EPOLL;
 	struct MHD_OptionItem options[] = {
-		{MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)log_library, NULL},
 		{MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)begin_request, NULL},
 		{MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)keep_escapes, NULL},
 		{MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)end_request, NULL},
@@ -202,7 +194,7 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, int listen_fd
 	if (listen_fd < 0)
 		flags |= MHD_USE_NO_LISTEN_SOCKET;
 	else
-		options[9] = (struct MHD_OptionItem){MHD_OPTION_LISTEN_SOCKET, listen_fd, NULL};
+		options[8] = (struct MHD_OptionItem){MHD_OPTION_LISTEN_SOCKET, listen_fd, NULL};
 	return MHD_start_daemon(flags, 0, NULL, NULL, handle, server, MHD_OPTION_ARRAY, options,
 				MHD_OPTION_END);
 }
