@@ -314,6 +314,17 @@ static const char *const compact_parts[] = {"protected", "encrypted_key", "iv", 
 
 enum { COMPACT_PARTS = sizeof(compact_parts) / sizeof(*compact_parts) };
 
+/* Whether every character is of the alphabet; a NUL in a part would end it for some readers and not for others. */
+static bool is_base64url(const char *text, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		if (text[i] == '\0' || !strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+					       "0123456789-_",
+					       text[i]))
+			return false;
+	return true;
+}
+
 int jose_jwe_parse_compact(const char *text, size_t length, json_t **jwe, struct error *err)
 {
 	JSON_AUTO json_t *parsed = json_object();
@@ -328,9 +339,11 @@ int jose_jwe_parse_compact(const char *text, size_t length, json_t **jwe, struct
 
 		if ((dot != NULL) != (i + 1 < COMPACT_PARTS))
 			return error_set(err, -EBADMSG, "not a compact JWE (five parts with dots)");
+		if (!is_base64url(text, (size_t)(stop - text)))
+			return error_set(err, -EBADMSG, "not a compact JWE (not base64url)");
 		part = json_stringn(text, (size_t)(stop - text));
 		if (!part || json_object_set_new(parsed, compact_parts[i], part) < 0)
-			return error_set(err, -EBADMSG, "not a compact JWE (not text)");
+			return error_nomem(err);
 		text = dot ? dot + 1 : end;
 	}
 	*jwe = parsed;
