@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/error.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,13 +12,13 @@ void error_sanitise(char *text)
 			*text = '?';
 }
 
-int error_set(struct error *err, int code, const char *format, ...)
+void error_record(struct error *err, int code, const char *format, ...)
 {
 	va_list args;
 	char text[ERROR_TEXT_MAX];
 
 	if (!err)
-		return code;
+		return;
 	/* By way of a copy: an argument may be the text that is being replaced. */
 	va_start(args, format);
 	(void)vsnprintf(text, sizeof(text), format, args);
@@ -27,7 +26,6 @@ int error_set(struct error *err, int code, const char *format, ...)
 	error_sanitise(text);
 	memcpy(err->text, text, sizeof(text));
 	err->code = code;
-	return code;
 }
 
 int error_prefix(struct error *err, const char *format, ...)
@@ -41,9 +39,4 @@ int error_prefix(struct error *err, const char *format, ...)
 	(void)vsnprintf(prefix, sizeof(prefix), format, args);
 	va_end(args);
 	return error_set(err, err->code, "%s%s", prefix, err->text);
-}
-
-int error_nomem(struct error *err)
-{
-	return error_set(err, -ENOMEM, "out of memory");
 }

@@ -2,7 +2,7 @@
 /* The error record: why a call failed, in words for a person, written once where it is known. */
 #pragma once
 
-#include <stdbool.h>
+#include <errno.h>
 
 /* Longest text of an error, bytes, the NUL included; longer ones are cut. */
 #define ERROR_TEXT_MAX 1024
@@ -14,11 +14,18 @@ struct error {
 };
 
 /*
- * Records `code` (negative) and the formatted reason, replacing what was there, and returns `code`, so that a failing
- * function can `return error_set(err, -EINVAL, "…")`. Control characters that came in with the arguments are replaced by
- * '?': what a server sent cannot forge a second line or drive a terminal. `err` may be NULL. Never pass a secret.
+ * Records `code` (negative) and the formatted reason, replacing what was there, and has the value `code`, so that a failing
+ * function can `return error_set(err, -EINVAL, "…")`; a macro, so that compiler and analyser see that too. Control characters
+ * that came in with the arguments are replaced by '?': what a server sent cannot forge a second line or drive a terminal.
+ * `err` may be NULL. Never pass a secret.
  */
-int error_set(struct error *err, int code, const char *format, ...)
+#define error_set(err, code, ...)                              \
+	__extension__({                                        \
+		int error_code_ = (code);                      \
+		error_record((err), error_code_, __VA_ARGS__); \
+		error_code_;                                   \
+	})
+void error_record(struct error *err, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /*
@@ -28,7 +35,10 @@ int error_set(struct error *err, int code, const char *format, ...)
 int error_prefix(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Records out of memory and returns -ENOMEM. `err` may be NULL. */
-int error_nomem(struct error *err);
+static inline int error_nomem(struct error *err)
+{
+	return error_set(err, -ENOMEM, "out of memory");
+}
 
 /* Replaces control characters of `text` by '?', in place. UTF-8 is left as it is. */
 void error_sanitise(char *text);

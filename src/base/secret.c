@@ -33,8 +33,8 @@ void secret_wipe(void *data, size_t size)
 
 static unsigned char *map_pages(size_t size)
 {
-	unsigned char *base =
-		mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned char *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+				   -1, 0);
 
 	if (base == MAP_FAILED)
 		return NULL;

@@ -50,8 +50,10 @@ int jose_gcm_decrypt(const struct secret *key, const struct secret *iv, struct j
 	int n = 0;
 	int rc;
 
-	if (iv->size != JOSE_GCM_IV || tag->size != JOSE_GCM_TAG || !sizes_fit(key, aad, ciphertext))
-		return error_set(err, -EBADMSG, "key, 'iv' or 'tag' have the wrong size for A256GCM");
+	if (iv->size != JOSE_GCM_IV || tag->size != JOSE_GCM_TAG ||
+	    !sizes_fit(key, aad, ciphertext))
+		return error_set(err, -EBADMSG,
+				 "key, 'iv' or 'tag' have the wrong size for A256GCM");
 	rc = secret_new(&out, ciphertext->size, err);
 	if (rc < 0)
 		return rc;

@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 /* Characters that `size` bytes take as text, no NUL counted. */
-#define JOSE_B64_LENGTH(size) (((size) * 4 + 2) / 3)
+#define JOSE_B64_LENGTH(size) (((size)*4 + 2) / 3)
 
 /* Bytes that `length` characters stand for (where the length is possible at all). */
 #define JOSE_B64_SIZE(length) ((length) / 4 * 3 + (length) % 4 * 3 / 4)

@@ -140,7 +140,8 @@ static int read_curve(const json_t *jwk, const struct jose_curve **curve, struct
 	const char *crv = json_string_value(json_object_get(jwk, "crv"));
 
 	if (!kty || strcmp(kty, "EC") != 0)
-		return error_set(err, -EINVAL, "not an EC key ('kty' is %s)", kty ? kty : "missing");
+		return error_set(err, -EINVAL, "not an EC key ('kty' is %s)",
+				 kty ? kty : "missing");
 	*curve = jose_curve_named(crv);
 	if (!*curve)
 		return error_set(err, -EINVAL, "'crv' is %s, not P-256, P-384 or P-521",

@@ -101,8 +101,7 @@ static int seal_content(const json_t *header, const struct secret *key, const st
 	SECRET_AUTO struct secret ciphertext = {0};
 	unsigned char iv[JOSE_GCM_IV];
 	unsigned char tag[JOSE_GCM_TAG];
-	struct jose_aad aad = {json_string_value(protected_b64),
-			       json_string_length(protected_b64)};
+	struct jose_aad aad = {json_string_value(protected_b64), json_string_length(protected_b64)};
 	int rc;
 
 	if (!protected_b64)
@@ -151,7 +150,7 @@ static int merge(json_t *header, const json_t *part, struct error *err)
 
 	if (part && !json_is_object(part))
 		return error_set(err, -EBADMSG, "a JWE header that is not an object");
-	json_object_foreach ((json_t *)part, name, value) {
+	json_object_foreach((json_t *)part, name, value) {
 		if (json_object_get(header, name))
 			return error_set(err, -EBADMSG, "the JWE header has '%s' twice", name);
 		if (json_object_set(header, name, value) < 0)
@@ -188,8 +187,7 @@ int jose_jwe_header(const json_t *jwe, json_t **header, struct error *err)
 	return 0;
 }
 
-static int check_header(const json_t *jwe, const json_t *header, const char *alg,
-			struct error *err)
+static int check_header(const json_t *jwe, const json_t *header, const char *alg, struct error *err)
 {
 	const json_t *encrypted_key = json_object_get(jwe, "encrypted_key");
 
@@ -227,7 +225,8 @@ static int open_content(const json_t *jwe, const struct secret *key, struct secr
 
 	if (!text)
 		return error_nomem(err);
-	if (jose_b64_member(jwe, "iv", &iv, err) < 0 || jose_b64_member(jwe, "tag", &tag, err) < 0 ||
+	if (jose_b64_member(jwe, "iv", &iv, err) < 0 ||
+	    jose_b64_member(jwe, "tag", &tag, err) < 0 ||
 	    jose_b64_member(jwe, "ciphertext", &ciphertext, err) < 0) {
 		error_prefix(err, "malformed JWE: ");
 		return -EBADMSG;
@@ -318,9 +317,10 @@ enum { COMPACT_PARTS = sizeof(compact_parts) / sizeof(*compact_parts) };
 static bool is_base64url(const char *text, size_t length)
 {
 	for (size_t i = 0; i < length; i++)
-		if (text[i] == '\0' || !strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-					       "0123456789-_",
-					       text[i]))
+		if (text[i] == '\0' ||
+		    !strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+			    "0123456789-_",
+			    text[i]))
 			return false;
 	return true;
 }

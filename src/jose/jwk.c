@@ -13,9 +13,9 @@
 struct kind {
 	const char *alg;
 	const char *kty;
-	const char *crv;      /* EC: the curve */
-	bool crv_is_default;  /* EC: the template may name another one */
-	size_t bytes;	      /* oct: the size, 0 where the template must say */
+	const char *crv;     /* EC: the curve */
+	bool crv_is_default; /* EC: the template may name another one */
+	size_t bytes;	     /* oct: the size, 0 where the template must say */
 	const char *key_ops[2];
 };
 
@@ -37,10 +37,14 @@ static const struct {
 	enum jose_operation operation;
 	bool is_private; /* for an EC key: not for its public part */
 } operations_by_name[] = {
-	{"sign", JOSE_SIGN, true},	    {"verify", JOSE_VERIFY, false},
-	{"encrypt", JOSE_ENCRYPT, false},   {"decrypt", JOSE_DECRYPT, true},
-	{"wrapKey", JOSE_WRAP_KEY, false},  {"unwrapKey", JOSE_UNWRAP_KEY, true},
-	{"deriveKey", JOSE_DERIVE_KEY, false}, {"deriveBits", JOSE_DERIVE_BITS, false},
+	{"sign", JOSE_SIGN, true},
+	{"verify", JOSE_VERIFY, false},
+	{"encrypt", JOSE_ENCRYPT, false},
+	{"decrypt", JOSE_DECRYPT, true},
+	{"wrapKey", JOSE_WRAP_KEY, false},
+	{"unwrapKey", JOSE_UNWRAP_KEY, true},
+	{"deriveKey", JOSE_DERIVE_KEY, false},
+	{"deriveBits", JOSE_DERIVE_BITS, false},
 };
 
 enum { OPERATIONS = sizeof(operations_by_name) / sizeof(*operations_by_name), OCT_MAX = 1024 };
@@ -228,7 +232,7 @@ static bool key_ops_grant(const json_t *key_ops, unsigned operations)
 	const json_t *name;
 	size_t i;
 
-	json_array_foreach (key_ops, i, name) {
+	json_array_foreach(key_ops, i, name) {
 		size_t index = operation_index(name);
 
 		if (index < OPERATIONS && (operations_by_name[index].operation & operations))

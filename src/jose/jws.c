@@ -29,8 +29,8 @@ static json_t *encode_header(const json_t *header)
 
 static const char *alg_of_key(const json_t *jwk)
 {
-	const struct jose_curve *curve =
-		jose_curve_named(json_string_value(json_object_get(jwk, "crv")));
+	const struct jose_curve *curve = jose_curve_named(
+		json_string_value(json_object_get(jwk, "crv")));
 
 	return curve ? jose_ecdsa_alg(curve->id) : NULL;
 }
@@ -48,7 +48,8 @@ static int complete_header(const json_t *header, const json_t *jwk, json_t **com
 		return error_set(err, -EINVAL, "the key is not for signing with %s",
 				 alg ? alg : "any algorithm known here");
 	if (named && (!json_is_string(named) || strcmp(json_string_value(named), alg) != 0))
-		return error_set(err, -EINVAL, "the header names an algorithm that is not the key's");
+		return error_set(err, -EINVAL,
+				 "the header names an algorithm that is not the key's");
 	if (json_object_set_new(copy, "alg", json_string(alg)) < 0)
 		return error_nomem(err);
 	*complete = copy;
@@ -63,8 +64,9 @@ static int make_signature(const json_t *jws, const json_t *header, const json_t 
 	const char *payload = json_string_value(json_object_get(jws, "payload"));
 	FREE_AUTO char *input = NULL;
 	unsigned char raw[JOSE_ECDSA_MAX];
-	size_t size = 2 * jose_curve_named(json_string_value(json_object_get(jwk, "crv")))
-				  ->coordinate_size;
+	size_t size =
+		2 *
+		jose_curve_named(json_string_value(json_object_get(jwk, "crv")))->coordinate_size;
 	int rc;
 
 	if (!payload)
@@ -140,7 +142,8 @@ static int check_header(const json_t *header, const json_t *jwk, struct error *e
 	const char *own = alg_of_key(jwk);
 
 	if (json_object_get(header, "crit"))
-		return error_set(err, -EBADMSG, "a critical header ('crit') that is not known here");
+		return error_set(err, -EBADMSG,
+				 "a critical header ('crit') that is not known here");
 	if (!alg || !own || strcmp(alg, own) != 0 || !jose_jwk_fits(jwk, alg))
 		return error_set(err, -EBADMSG, "signed with %s, which is not the key's algorithm",
 				 alg ? alg : "no protected 'alg'");
@@ -184,7 +187,7 @@ int jose_jws_verify(const json_t *jws, const json_t *jwk, struct error *err)
 		return error_set(err, -EBADMSG, "a JWS both flattened and general");
 	if (!list)
 		return verify_one(jws, payload, jwk, err);
-	json_array_foreach (list, i, signature) {
+	json_array_foreach(list, i, signature) {
 		rc = verify_one(signature, payload, jwk, err);
 		if (rc == 0)
 			break;

@@ -76,7 +76,8 @@ static int seal(struct pin_context *context, const struct luks_bind *wanted, str
 	int rc = make_passphrase(&draft->passphrase, context->err);
 
 	if (rc == 0)
-		rc = pin_seal(context, wanted->pin, wanted->config, &draft->passphrase, &draft->jwe);
+		rc = pin_seal(context, wanted->pin, wanted->config, &draft->passphrase,
+			      &draft->jwe);
 	return rc < 0 ? rc : prove_by_network(context, draft, unproved);
 }
 
@@ -113,12 +114,12 @@ static int find_token(struct luks_device *device, int wanted, int *token, struct
 			return error_set(err, -EEXIST, "luks: %s: token %d is in use", device->path,
 					 wanted);
 	}
-	return error_set(err, -ENOSPC, "luks: %s: no free token (%d of %d used)", device->path, most,
-			 most);
+	return error_set(err, -ENOSPC, "luks: %s: no free token (%d of %d used)", device->path,
+			 most, most);
 }
 
-static int find_room(struct luks_device *device, const struct luks_bind *wanted, struct draft *draft,
-		     struct error *err)
+static int find_room(struct luks_device *device, const struct luks_bind *wanted,
+		     struct draft *draft, struct error *err)
 {
 	int rc = find_keyslot(device, wanted->keyslot, &draft->keyslot, err);
 
@@ -138,7 +139,7 @@ static char *device_hash(struct luks_device *device)
 	if (crypt_dump_json(device->crypt, &dump, 0) < 0 ||
 	    json_parse(dump, strlen(dump), "header", &metadata, NULL) < 0)
 		return NULL;
-	json_object_foreach (json_object_get(metadata, "keyslots"), number, keyslot) {
+	json_object_foreach(json_object_get(metadata, "keyslots"), number, keyslot) {
 		const char *hash = json_string_value(
 			json_object_get(json_object_get(keyslot, "af"), "hash"));
 
@@ -161,10 +162,10 @@ static int write_keyslot(struct luks_device *device, const struct secret *volume
 	int rc = crypt_set_pbkdf_type(device->crypt, &pbkdf);
 
 	if (rc == 0)
-		rc = crypt_keyslot_add_by_volume_key(device->crypt, draft->keyslot,
-						     (const char *)volume_key->data, volume_key->size,
-						     (const char *)draft->passphrase.data,
-						     draft->passphrase.size);
+		rc = crypt_keyslot_add_by_volume_key(
+			device->crypt, draft->keyslot, (const char *)volume_key->data,
+			volume_key->size, (const char *)draft->passphrase.data,
+			draft->passphrase.size);
 	if (rc < 0)
 		return device_error(device, rc, "cannot add the keyslot", err);
 	draft->keyslot_written = true;
@@ -240,8 +241,8 @@ static void remove_orphans(struct luks_device *device)
 	}
 }
 
-int luks_bind(struct luks_device *device, struct pin_context *context, const struct luks_bind *wanted,
-	      struct error *unproved)
+int luks_bind(struct luks_device *device, struct pin_context *context,
+	      const struct luks_bind *wanted, struct error *unproved)
 {
 	__attribute__((cleanup(draft_free))) struct draft draft = {0};
 	struct error *err = context->err;

@@ -80,8 +80,8 @@ struct luks_bind {
  * Returns the new keyslot; negative with the context's error filled: -ENOSPC for no room, -EEXIST for a slot or token in use,
  * and the codes of pin_seal().
  */
-int luks_bind(struct luks_device *device, struct pin_context *context, const struct luks_bind *wanted,
-	      struct error *unproved);
+int luks_bind(struct luks_device *device, struct pin_context *context,
+	      const struct luks_bind *wanted, struct error *unproved);
 
 /*
  * Removes the binding of a keyslot: kills the keyslot if it is active, then removes the token.

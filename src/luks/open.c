@@ -20,10 +20,11 @@ static int activate(struct luks_device *device, const char *name, int keyslot,
 	rc = crypt_activate_by_passphrase(device->crypt, name, keyslot,
 					  (const char *)passphrase->data, passphrase->size, 0);
 	if (rc == -ENOTSUP || rc == -ENODEV)
-		return error_set(err, rc,
-				 "luks: %s: cannot map it: this kernel has no device-mapper (dm_mod, "
-				 "dm_crypt)",
-				 device->path);
+		return error_set(
+			err, rc,
+			"luks: %s: cannot map it: this kernel has no device-mapper (dm_mod, "
+			"dm_crypt)",
+			device->path);
 	if (rc == -EEXIST || rc == -EBUSY)
 		return device_error(device, rc, "cannot map it: it is already unlocked", err);
 	if (rc == -EPERM || rc == -ENOENT)

@@ -37,7 +37,8 @@ void luks_bindings_free(struct luks_bindings *bindings)
 /* "keyslots":["N"]; of several, which nobody writes, the first counts. */
 static int read_keyslot(const json_t *parsed)
 {
-	const char *text = json_string_value(json_array_get(json_object_get(parsed, "keyslots"), 0));
+	const char *text = json_string_value(
+		json_array_get(json_object_get(parsed, "keyslots"), 0));
 	char *end = NULL;
 	long number;
 
@@ -156,7 +157,7 @@ static size_t keyslot_size(const json_t *metadata)
 	const json_t *keyslot;
 	size_t largest = 0;
 
-	json_object_foreach ((json_t *)json_object_get(metadata, "keyslots"), number, keyslot) {
+	json_object_foreach((json_t *)json_object_get(metadata, "keyslots"), number, keyslot) {
 		size_t size = compact_size(keyslot);
 
 		if (size > largest)
@@ -178,14 +179,15 @@ int token_check_room(struct luks_device *device, const char *text, struct error 
 		return device_error(device, rc, "cannot read the header", err);
 	if (json_parse(dump, strlen(dump), "header", &metadata, err) < 0)
 		return -EBADMSG;
-	room = json_string_value(
-		json_object_get(json_object_get(metadata, "config"), "json_size"));
+	room = json_string_value(json_object_get(json_object_get(metadata, "config"), "json_size"));
 	area = room ? strtoul(room, NULL, 10) : 0;
-	needed = compact_size(metadata) + keyslot_size(metadata) + strlen(text) + sizeof("\"31\":,");
+	needed = compact_size(metadata) + keyslot_size(metadata) + strlen(text) +
+		 sizeof("\"31\":,");
 	if (needed >= area)
-		return error_set(err, -ENOSPC,
-				 "luks: %s: no room in the header: %zu of %zu bytes would be needed; "
-				 "remove a binding with 'clevis luks unbind'",
-				 device->path, needed, area);
+		return error_set(
+			err, -ENOSPC,
+			"luks: %s: no room in the header: %zu of %zu bytes would be needed; "
+			"remove a binding with 'clevis luks unbind'",
+			device->path, needed, area);
 	return 0;
 }

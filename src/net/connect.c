@@ -22,7 +22,8 @@ static void print_peer(const struct net_address *address, char peer[static NET_P
 			sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
 		(void)snprintf(peer, NET_PEER_MAX, "unknown address");
 	else
-		(void)snprintf(peer, NET_PEER_MAX, ipv6 ? "[%.55s]:%.7s" : "%.55s:%.7s", host, port);
+		(void)snprintf(peer, NET_PEER_MAX, ipv6 ? "[%.55s]:%.7s" : "%.55s:%.7s", host,
+			       port);
 }
 
 /* Waits for the descriptor. Returns 0; -ETIMEDOUT, or -errno. */

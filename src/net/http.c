@@ -98,8 +98,8 @@ int net_http(const struct net_request *request, struct deadline deadline, struct
 
 bool net_is_unreachable(int code)
 {
-	static const int codes[] = {ECONNREFUSED, ETIMEDOUT,  EHOSTUNREACH, ENETUNREACH,
-				    ENETDOWN,	  ECONNRESET, ECONNABORTED, EPIPE,
+	static const int codes[] = {ECONNREFUSED,  ETIMEDOUT,  EHOSTUNREACH, ENETUNREACH,
+				    ENETDOWN,	   ECONNRESET, ECONNABORTED, EPIPE,
 				    EADDRNOTAVAIL, EHOSTDOWN};
 
 	for (size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++)

@@ -146,7 +146,8 @@ static int feed_line_byte(struct reply *reply, char byte, struct error *err)
 		return malformed(err, "NUL byte");
 	if (byte != '\n') {
 		if (reply->line_length + 1 >= sizeof(reply->line))
-			return error_set(err, -EFBIG, "a line of the answer is longer than %d bytes",
+			return error_set(err, -EFBIG,
+					 "a line of the answer is longer than %d bytes",
 					 REPLY_LINE_MAX);
 		reply->line[reply->line_length++] = byte;
 		return 0;
@@ -214,7 +215,8 @@ int reply_end(struct reply *reply, struct error *err)
 	if (reply->state == REPLY_TO_END)
 		reply->state = REPLY_DONE;
 	if (reply->state != REPLY_DONE)
-		return error_set(err, -EBADMSG, "the connection was closed before the answer ended");
+		return error_set(err, -EBADMSG,
+				 "the connection was closed before the answer ended");
 	return 0;
 }
 

@@ -34,7 +34,8 @@ static void look_up(const char *host, const char *port, int flags, struct verdic
 	verdict->gai_code = getaddrinfo(host, port, &hints, &list);
 	if (verdict->gai_code != 0)
 		return;
-	for (const struct addrinfo *a = list; a && found->count < NET_ADDRESSES_MAX; a = a->ai_next) {
+	for (const struct addrinfo *a = list; a && found->count < NET_ADDRESSES_MAX;
+	     a = a->ai_next) {
 		memcpy(&found->address[found->count].storage, a->ai_addr, a->ai_addrlen);
 		found->address[found->count++].length = a->ai_addrlen;
 	}
@@ -60,7 +61,8 @@ static int read_verdict(int fd, const char *host, struct deadline deadline, stru
 		rc = poll(&polled, 1, deadline_left_ms(deadline));
 	while (rc < 0 && errno == EINTR);
 	if (rc == 0)
-		return error_set(err, -ETIMEDOUT, "%s: no answer from the name servers in time", host);
+		return error_set(err, -ETIMEDOUT, "%s: no answer from the name servers in time",
+				 host);
 	if (rc < 0 || read(fd, verdict, sizeof(*verdict)) != (ssize_t)sizeof(*verdict))
 		return error_set(err, -EHOSTUNREACH, "%s: the name could not be looked up", host);
 	return 0;

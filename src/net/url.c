@@ -19,7 +19,8 @@ static int check_scheme(const char *text, struct error *err)
 	if (strncasecmp(text, "http://", 7) == 0)
 		return 0;
 	if (strncasecmp(text, "https://", 8) == 0)
-		return error_set(err, -ENOTSUP, "'%s': https is not supported by this version", text);
+		return error_set(err, -ENOTSUP, "'%s': https is not supported by this version",
+				 text);
 	return error_set(err, -ENOTSUP, "'%s' is not a URL that begins with http://", text);
 }
 

@@ -9,9 +9,10 @@
 enum { NET_URL_MAX = 2048, NET_HOST_MAX = 256, NET_PORT_MAX = 6 };
 
 struct net_url {
-	char host[NET_HOST_MAX];  /* without the brackets of an IPv6 address */
-	char port[NET_PORT_MAX];  /* decimal, "80" when none is given */
-	char target[NET_URL_MAX]; /* path and query: what follows the method in a request; "/" for none */
+	char host[NET_HOST_MAX]; /* without the brackets of an IPv6 address */
+	char port[NET_PORT_MAX]; /* decimal, "80" when none is given */
+	char target
+		[NET_URL_MAX]; /* path and query: what follows the method in a request; "/" for none */
 	bool host_is_ipv6;
 };
 

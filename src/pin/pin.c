@@ -55,8 +55,8 @@ int pin_read_node(const json_t *jwe, const char *name, json_t **header, const js
 		return rc;
 	found = json_object_get(json_object_get(read, "clevis"), name);
 	if (!json_is_object(found))
-		return error_set(err, -EBADMSG, "JWE is missing the required 'clevis.%s' header property",
-				 name);
+		return error_set(err, -EBADMSG,
+				 "JWE is missing the required 'clevis.%s' header property", name);
 	*node = found;
 	*header = read;
 	read = NULL;
@@ -121,7 +121,7 @@ static int walk(const json_t *jwe, pin_visitor visit, void *arg, int depth, stru
 	if (rc != 0 || !pin || !pin->children)
 		return rc;
 	rc = pin->children(jwe, &inside, err);
-	json_array_foreach (inside, i, child) {
+	json_array_foreach(inside, i, child) {
 		if (rc == 0)
 			rc = walk(child, visit, arg, depth + 1, err);
 	}

@@ -21,8 +21,9 @@ enum { HTTP_OK = 200, HTTP_NOT_FOUND = 404 };
 /* A configuration, checked; everything points into the JSON. */
 struct tang_config {
 	const char *url;
-	const char *thp;   /* NULL: none */
-	const json_t *adv; /* NULL: to be fetched; a string: a file; an object: the advertisement itself */
+	const char *thp; /* NULL: none */
+	const json_t *
+		adv; /* NULL: to be fetched; a string: a file; an object: the advertisement itself */
 };
 
 static int config_error(struct pin_context *context, const char *why)
@@ -81,8 +82,8 @@ static int fetch_adv(struct pin_context *context, const struct tang_config *conf
 	request.url = url;
 	rc = net_http(&request, context->deadline, &reply, &why);
 	if (rc < 0)
-		return error_set(context->err, rc, "tang: Unable to fetch advertisement (%s): %s", url,
-				 why.text);
+		return error_set(context->err, rc, "tang: Unable to fetch advertisement (%s): %s",
+				 url, why.text);
 	body = reply.body;
 	if (reply.status != HTTP_OK)
 		return error_set(context->err, -EBADMSG,
@@ -165,8 +166,8 @@ static int tang_seal(struct pin_context *context, const json_t *json, const stru
 	if (rc < 0)
 		return rc;
 	header = json_pack("{s:s, s:s, s:s, s:{s:s, s:{s:s, s:O}}}", "alg", "ECDH-ES", "enc",
-			   "A256GCM", "kid", kid, "clevis", "pin", "tang", "tang", "url", config.url,
-			   "adv", key_set);
+			   "A256GCM", "kid", kid, "clevis", "pin", "tang", "tang", "url",
+			   config.url, "adv", key_set);
 	if (!header)
 		return error_nomem(context->err);
 	if (config.adv)
@@ -180,7 +181,7 @@ struct sealed {
 	json_t *server_jwk;
 	const char *url;
 	const char *kid;
-	struct jose_point c;	       /* epk */
+	struct jose_point c;	      /* epk */
 	struct jose_point server_key; /* S */
 };
 
@@ -200,12 +201,14 @@ static int read_sealed(const json_t *jwe, struct sealed *sealed, struct error *e
 	sealed->url = json_string_value(json_object_get(node, "url"));
 	sealed->kid = json_string_value(json_object_get(sealed->header, "kid"));
 	if (!sealed->url || !sealed->kid)
-		return error_set(err, -EBADMSG, "JWE is missing the required 'url' or 'kid' property");
+		return error_set(err, -EBADMSG,
+				 "JWE is missing the required 'url' or 'kid' property");
 	rc = tang_find_exchange_key(json_object_get(node, "adv"), sealed->kid, &sealed->server_jwk,
 				    NULL, err);
 	if (rc == 0)
 		rc = jose_point_from_jwk(sealed->server_jwk, &sealed->server_key, err);
-	if (rc == 0 && jose_point_from_jwk(json_object_get(sealed->header, "epk"), &sealed->c, err) < 0)
+	if (rc == 0 &&
+	    jose_point_from_jwk(json_object_get(sealed->header, "epk"), &sealed->c, err) < 0)
 		rc = error_prefix(err, "the JWE's 'epk': ");
 	if (rc == 0 && sealed->c.curve != sealed->server_key.curve)
 		rc = error_set(err, -EBADMSG, "the JWE's 'epk' is on another curve than its key");
@@ -216,8 +219,8 @@ static int explain_status(const struct sealed *sealed, unsigned status, struct e
 {
 	if (status == HTTP_NOT_FOUND)
 		return error_set(err, -EBADMSG,
-				 "the server no longer has the key %s (it answered %u)", sealed->kid,
-				 status);
+				 "the server no longer has the key %s (it answered %u)",
+				 sealed->kid, status);
 	return error_set(err, -EBADMSG, "the server answered %u", status);
 }
 
@@ -314,7 +317,7 @@ static void keep_first(const char *thumbprint, void *arg)
 	struct first_thumbprint *first = arg;
 
 	if (!*first->text)
-		(void)strcpy(first->text, thumbprint);
+		(void)snprintf(first->text, sizeof(first->text), "%s", thumbprint);
 }
 
 /* The url, and as `thp` a signing key of the advertisement that was trusted when the JWE was made. */

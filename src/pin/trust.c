@@ -5,7 +5,7 @@
 #include "tang/tang.h"
 
 #include <errno.h>
-#include <string.h>
+#include <stdio.h>
 
 enum { SHOWN_MAX = 32 };
 
@@ -19,7 +19,7 @@ static void collect(const char *thumbprint, void *arg)
 	struct shown *shown = arg;
 
 	if (shown->count < SHOWN_MAX)
-		(void)strcpy(shown->text[shown->count], thumbprint);
+		(void)snprintf(shown->text[shown->count], JOSE_THUMBPRINT_MAX, "%s", thumbprint);
 	shown->count++;
 }
 

@@ -50,7 +50,7 @@ static int make_payload(const json_t *keys, json_t **jws, struct error *err)
 	const json_t *jwk;
 	size_t i;
 
-	json_array_foreach (keys, i, jwk) {
+	json_array_foreach(keys, i, jwk) {
 		json_t *public_jwk = NULL;
 		int rc = jose_jwk_public(jwk, &public_jwk, err);
 
@@ -77,7 +77,7 @@ int tang_advertisement_sign(const json_t *keys, const json_t *signers, json_t **
 	if (json_array_size(signers) == 0)
 		return error_set(err, -EINVAL, "no signing key for the advertisement");
 	rc = make_payload(keys, &made, err);
-	json_array_foreach (signers, i, jwk) {
+	json_array_foreach(signers, i, jwk) {
 		if (rc == 0)
 			rc = jose_jws_sign(made, header, jwk, err);
 	}
@@ -100,7 +100,7 @@ static int verify_each(const json_t *jws, const json_t *keys, struct error *err)
 	const json_t *jwk;
 	size_t i;
 
-	json_array_foreach (keys, i, jwk) {
+	json_array_foreach(keys, i, jwk) {
 		if (!json_is_object(jwk))
 			return malformed(err, "a key that is not an object");
 		if (!is_verifying_key(jwk))
@@ -144,7 +144,7 @@ bool tang_advertisement_names(const json_t *key_set, const char *thp)
 	const json_t *jwk;
 	size_t i;
 
-	json_array_foreach (json_object_get(key_set, "keys"), i, jwk) {
+	json_array_foreach(json_object_get(key_set, "keys"), i, jwk) {
 		if (is_verifying_key(jwk) && jose_thumbprint_matches(jwk, thp, NULL))
 			return true;
 	}
@@ -158,7 +158,7 @@ void tang_each_signing_thumbprint(const json_t *key_set,
 	const json_t *jwk;
 	size_t i;
 
-	json_array_foreach (json_object_get(key_set, "keys"), i, jwk) {
+	json_array_foreach(json_object_get(key_set, "keys"), i, jwk) {
 		if (is_verifying_key(jwk) && jose_thumbprint(jwk, JOSE_S256, thumbprint, NULL) == 0)
 			visit(thumbprint, arg);
 	}
@@ -172,7 +172,7 @@ int tang_find_exchange_key(const json_t *key_set, const char *kid, json_t **jwk,
 	size_t i;
 	int rc;
 
-	json_array_foreach (json_object_get(key_set, "keys"), i, candidate) {
+	json_array_foreach(json_object_get(key_set, "keys"), i, candidate) {
 		if (!tang_is_exchange_key(candidate) ||
 		    (kid && !jose_thumbprint_matches(candidate, kid, hash)))
 			continue;

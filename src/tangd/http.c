@@ -109,8 +109,8 @@ static void log_request(const struct http_server *server, struct MHD_Connection 
 			const char *method, const char *target, unsigned status)
 {
 	bool too_large = status == MHD_HTTP_CONTENT_TOO_LARGE || status == MHD_HTTP_URI_TOO_LONG;
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	char address[NI_MAXHOST];
 
 	print_address(info ? info->client_addr : NULL, address, sizeof(address));
@@ -120,9 +120,8 @@ static void log_request(const struct http_server *server, struct MHD_Connection 
 
 static enum MHD_Result send_answer(struct MHD_Connection *connection, struct answer *answer)
 {
-	struct MHD_Response *response =
-		MHD_create_response_from_buffer(answer->body ? strlen(answer->body) : 0,
-						answer->body, MHD_RESPMEM_MUST_FREE);
+	struct MHD_Response *response = MHD_create_response_from_buffer(
+		answer->body ? strlen(answer->body) : 0, answer->body, MHD_RESPMEM_MUST_FREE);
 	enum MHD_Result result;
 
 	if (!response) {

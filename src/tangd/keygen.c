@@ -35,7 +35,8 @@ static int make_file_name(const json_t *jwk, const char *wanted, char name[stati
 		wanted = thumbprint;
 	}
 	if (!*wanted || strchr(wanted, '/') || wanted[0] == '.')
-		return error_set(err, -EINVAL, "'%s' cannot be the name of an advertised key", wanted);
+		return error_set(err, -EINVAL, "'%s' cannot be the name of an advertised key",
+				 wanted);
 	length = snprintf(name, KEY_NAME_MAX, "%s.jwk", wanted);
 	if (length < 0 || length >= KEY_NAME_MAX)
 		return error_set(err, -ENAMETOOLONG, "the key name '%s' is too long", wanted);
@@ -121,9 +122,10 @@ int keygen_pair(int folder_fd, const char *signing_name, const char *exchange_na
 
 static int usage(void)
 {
-	(void)fprintf(stderr, "Usage: tangd-keygen DIR [SIG EXC]\n\n"
-			      "Makes a pair of Tang keys in the folder DIR: SIG.jwk for signing and\n"
-			      "EXC.jwk for the exchange; without names, they are the keys' thumbprints.\n");
+	(void)fprintf(stderr,
+		      "Usage: tangd-keygen DIR [SIG EXC]\n\n"
+		      "Makes a pair of Tang keys in the folder DIR: SIG.jwk for signing and\n"
+		      "EXC.jwk for the exchange; without names, they are the keys' thumbprints.\n");
 	return EXIT_FAILURE;
 }
 

@@ -46,7 +46,7 @@ static void drop_all(struct keys *keys)
 	free(keys->side.key);
 	free(keys->side.advertisement);
 	keys->key = NULL;
-	memset(&keys->side, 0, sizeof(keys->side));
+	keys->side = (struct public_keys){0};
 }
 
 int keys_open(const char *path, struct keys **keys, struct error *err)
@@ -124,7 +124,8 @@ static int take_fingerprint(const struct keys *keys, uint64_t *fingerprint, stru
 	while ((entry = readdir(listing))) {
 		uint64_t hash = 0xcbf29ce484222325;
 
-		if (!is_key_file(entry->d_name) || fstatat(keys->folder_fd, entry->d_name, &st, 0) != 0)
+		if (!is_key_file(entry->d_name) ||
+		    fstatat(keys->folder_fd, entry->d_name, &st, 0) != 0)
 			continue;
 		hash = mix(hash, entry->d_name, strlen(entry->d_name));
 		hash = mix(hash, &st.st_ino, sizeof(st.st_ino));
@@ -200,7 +201,7 @@ static int load_file(struct keys *keys, const char *name, struct error *err)
 
 	if (rc == 0)
 		rc = grow(keys, err);
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
 	key = &keys->key[keys->side.count];
 	rc = take_key(jwk, key, &keys->side.key[keys->side.count], err);

@@ -14,7 +14,7 @@ struct public_key {
 	char thumbprint[JOSE_HASHES][JOSE_THUMBPRINT_MAX];
 	bool is_exchange;	  /* for deriveKey by ECMR, private part at hand */
 	enum jose_curve_id curve; /* counts when is_exchange */
-	char *advertisement;	  /* of a signing key: the advertisement signed by it too; else NULL */
+	char *advertisement; /* of a signing key: the advertisement signed by it too; else NULL */
 };
 
 /* The public side of the folder's keys, rotated ones included. Owned by struct keys, valid until the next refresh. */

@@ -32,7 +32,7 @@ static int open_one(const struct addrinfo *address)
 
 static void announce(int fd)
 {
-	struct sockaddr_storage address;
+	struct sockaddr_storage address = {0};
 	socklen_t length = sizeof(address);
 	char host[NI_MAXHOST];
 	char port[NI_MAXSERV];
@@ -53,7 +53,8 @@ static int open_each(const struct addrinfo *addresses, int fds[static LISTEN_SOC
 	int count = 0;
 	int failure = -EADDRNOTAVAIL;
 
-	for (const struct addrinfo *a = addresses; a && count < LISTEN_SOCKETS_MAX; a = a->ai_next) {
+	for (const struct addrinfo *a = addresses; a && count < LISTEN_SOCKETS_MAX;
+	     a = a->ai_next) {
 		int fd = open_one(a);
 
 		if (fd >= 0) {
@@ -87,7 +88,8 @@ int listen_open(const char *host, const char *port, int fds[static LISTEN_SOCKET
 	count = open_each(addresses, fds);
 	freeaddrinfo(addresses);
 	if (count < 0)
-		return error_set(err, count, "cannot listen on port %s: %s", port, strerror(-count));
+		return error_set(err, count, "cannot listen on port %s: %s", port,
+				 strerror(-count));
 	for (int i = 0; i < count; i++)
 		announce(fds[i]);
 	return count;

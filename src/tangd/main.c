@@ -37,9 +37,12 @@ static const char usage_text[] =
 	"  -h, --help               show this\n";
 
 static const struct option long_options[] = {
-	{"listen", no_argument, NULL, 'l'},	   {"address", required_argument, NULL, 'a'},
-	{"port", required_argument, NULL, 'p'},	   {"endpoint", required_argument, NULL, 'e'},
-	{"version", no_argument, NULL, 'v'},	   {"help", no_argument, NULL, 'h'},
+	{"listen", no_argument, NULL, 'l'},
+	{"address", required_argument, NULL, 'a'},
+	{"port", required_argument, NULL, 'p'},
+	{"endpoint", required_argument, NULL, 'e'},
+	{"version", no_argument, NULL, 'v'},
+	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
 };
 
@@ -145,7 +148,7 @@ static int serve(const struct options *options, struct error *err)
 			status = EXIT_CANNOT_LISTEN;
 		else
 			status = serve_sockets(&front, fds, count, err) == 0 ? EXIT_SUCCESS
-									      : EXIT_FAILURE;
+									     : EXIT_FAILURE;
 	}
 	keys_free(&keys);
 	return status;

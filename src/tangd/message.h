@@ -18,6 +18,6 @@ struct key_request {
 /* keys → front. `y` counts only when `status` is 0. */
 struct key_reply {
 	uint32_t version; /* MESSAGE_VERSION */
-	int32_t status;	  /* 0; -EINVAL: not a point on the key's curve; -ENOENT: no such exchange key; -EIO */
+	int32_t status; /* 0; -EINVAL: not a point on the key's curve; -ENOENT: no such exchange key; -EIO */
 	struct jose_point y;
 };

@@ -142,8 +142,10 @@ static int serve_one(struct http_server *server, struct pump *in, struct pump *o
 	int rc = 0;
 
 	prepare_signals(&while_waiting);
-	while (rc == 0 && !stop_asked && (http_server_connections(server) > 0 || (out && !out->done))) {
-		struct pollfd polled[3] = {{http_server_fd(server), POLLIN, 0}, {-1, 0, 0}, {-1, 0, 0}};
+	while (rc == 0 && !stop_asked &&
+	       (http_server_connections(server) > 0 || (out && !out->done))) {
+		struct pollfd polled[3] = {
+			{http_server_fd(server), POLLIN, 0}, {-1, 0, 0}, {-1, 0, 0}};
 
 		if (in && out) {
 			polled[1] = pump_poll(in);
@@ -175,22 +177,18 @@ static int set_nonblocking(int fd)
 
 static int serve_pipes(struct http_server *server, struct error *err)
 {
-	FREE_AUTO struct pump *pumps = calloc(2, sizeof(*pumps));
+	struct pump in = {.from = STDIN_FILENO, .to_is_socket = true};
+	struct pump out = {.to = STDOUT_FILENO};
 	int pair[2];
 	int rc;
 
-	if (!pumps)
-		return error_nomem(err);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
 		return error_set(err, -errno, "no socket to be had: %s", strerror(errno));
-	pumps[0].from = STDIN_FILENO;
-	pumps[0].to = pair[0];
-	pumps[0].to_is_socket = true;
-	pumps[1].from = pair[0];
-	pumps[1].to = STDOUT_FILENO;
+	in.to = pair[0];
+	out.from = pair[0];
 	rc = http_server_add(server, pair[1], err);
 	if (rc == 0)
-		rc = serve_one(server, &pumps[0], &pumps[1]);
+		rc = serve_one(server, &in, &out);
 	fd_close(&pair[0]);
 	return rc;
 }

@@ -42,9 +42,10 @@ static int ask_for_trust(void *arg, const char *const *thumbprints, size_t count
 	(void)fprintf(stderr, "\n");
 	rc = args_confirm("Do you wish to trust these keys? [ynYN] ", &why);
 	if (rc < 0)
-		return error_set(err, -EACCES,
-				 "the server's keys are not trusted and there is no terminal to ask "
-				 "on; pin one with 'thp' or trust them with -y");
+		return error_set(
+			err, -EACCES,
+			"the server's keys are not trusted and there is no terminal to ask "
+			"on; pin one with 'thp' or trust them with -y");
 	return rc > 0 ? 0 : error_set(err, -EACCES, "the server's keys were not trusted");
 }
 
@@ -65,7 +66,8 @@ int args_config(const char *text, json_t **config, struct error *err)
 
 	if (json_parse(text, strlen(text), "configuration", &parsed, &why) < 0)
 		return error_set(err, -EINVAL,
-				 "Configuration is malformed; it should be valid JSON: %s", why.text);
+				 "Configuration is malformed; it should be valid JSON: %s",
+				 why.text);
 	if (!json_is_object(parsed)) {
 		json_decref(parsed);
 		return error_set(err, -EINVAL,

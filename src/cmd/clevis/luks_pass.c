@@ -17,12 +17,14 @@ enum { EXIT_PASS_USAGE = 1 };
 
 static int usage(void)
 {
-	(void)fprintf(stderr, "Usage: clevis luks pass -d DEV -s SLT [-w FIFO]\n\n"
-			      "Returns the LUKS passphrase used for binding a particular slot\n\n"
-			      "  -d DEV  The LUKS device to extract the LUKS passphrase used for binding\n\n"
-			      "  -s SLT  The slot number for which to get the passphrase\n\n"
-			      "  -w FIFO Write it into FIFO, where somebody reads, instead of standard\n"
-			      "          output; nothing is opened or written before it is recovered\n");
+	(void)fprintf(
+		stderr,
+		"Usage: clevis luks pass -d DEV -s SLT [-w FIFO]\n\n"
+		"Returns the LUKS passphrase used for binding a particular slot\n\n"
+		"  -d DEV  The LUKS device to extract the LUKS passphrase used for binding\n\n"
+		"  -s SLT  The slot number for which to get the passphrase\n\n"
+		"  -w FIFO Write it into FIFO, where somebody reads, instead of standard\n"
+		"          output; nothing is opened or written before it is recovered\n");
 	return EXIT_PASS_USAGE;
 }
 

@@ -18,11 +18,12 @@ struct options {
 
 static int usage(void)
 {
-	(void)fprintf(stderr, "Usage: clevis luks unlock -d DEV [-n NAME] [-t SLT]\n\n"
-			      "Unlocks a LUKS volume\n\n"
-			      "  -d DEV  The LUKS device to unlock\n\n"
-			      "  -n NAME The name of the unlocked device node (default: luks-UUID)\n\n"
-			      "  -t SLT  Test the slot without unlocking the device\n");
+	(void)fprintf(stderr,
+		      "Usage: clevis luks unlock -d DEV [-n NAME] [-t SLT]\n\n"
+		      "Unlocks a LUKS volume\n\n"
+		      "  -d DEV  The LUKS device to unlock\n\n"
+		      "  -n NAME The name of the unlocked device node (default: luks-UUID)\n\n"
+		      "  -t SLT  Test the slot without unlocking the device\n");
 	return EXIT_USAGE;
 }
 
