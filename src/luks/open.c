@@ -34,17 +34,51 @@ static int activate(struct luks_device *device, const char *name, int keyslot,
 	return rc < 0 ? device_error(device, rc, "cannot map it", err) : rc;
 }
 
-static int try_binding(struct luks_device *device, const struct luks_binding *binding,
-		       struct pin_context *context, const char *name)
+/* Recovers within this binding's share of the time, so that one silent server leaves some to the `others` behind it. */
+static int recover_in_turn(const struct luks_binding *binding, struct pin_context *context,
+			   size_t others, struct secret *passphrase)
+{
+	struct deadline whole = context->deadline;
+	int share = deadline_left_ms(whole) / (int)(others + 1);
+	int rc;
+
+	context->deadline = deadline_in_ms(share);
+	rc = luks_recover(binding, context, passphrase);
+	context->deadline = whole;
+	return rc;
+}
+
+/* What is the matter: with this binding, so that another may do better, or with the device. */
+enum outcome { OPENED, NEXT, GIVE_UP };
+
+static enum outcome try_binding(struct luks_device *device, const struct luks_binding *binding,
+				struct pin_context *context, const char *name, size_t others)
 {
 	SECRET_AUTO struct secret passphrase = {0};
-	int rc = luks_recover(binding, context, &passphrase);
+	int rc = recover_in_turn(binding, context, others, &passphrase);
 
 	if (rc < 0) {
 		error_prefix(context->err, "luks: %s: slot %d: ", device->path, binding->keyslot);
-		return rc;
+		return NEXT;
 	}
-	return activate(device, name, binding->keyslot, &passphrase, context->err);
+	rc = activate(device, name, binding->keyslot, &passphrase, context->err);
+	if (rc >= 0)
+		return OPENED;
+	return rc == -EPERM ? NEXT : GIVE_UP;
+}
+
+/* Keeps only the binding of that keyslot, if there is one. */
+static void keep_only(struct luks_bindings *bindings, int keyslot)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < bindings->count; i++) {
+		if (bindings->binding[i].keyslot == keyslot)
+			bindings->binding[kept++] = bindings->binding[i];
+		else
+			luks_binding_free(&bindings->binding[i]);
+	}
+	bindings->count = kept;
 }
 
 int luks_unlock(struct luks_device *device, struct pin_context *context, const char *name, int only,
@@ -53,24 +87,23 @@ int luks_unlock(struct luks_device *device, struct pin_context *context, const c
 	LUKS_BINDINGS_AUTO struct luks_bindings all = {0};
 	struct error why = {0};
 	int rc = luks_list(device, &all, &why);
-	bool tried = false;
+	enum outcome outcome = NEXT;
 
 	if (rc < 0)
 		return error_set(context->err, rc, "%s", why.text);
-	for (size_t i = 0; i < all.count; i++) {
-		if (only >= 0 && all.binding[i].keyslot != only)
-			continue;
-		if (tried && report)
-			report(context->err);
-		tried = true;
-		rc = try_binding(device, &all.binding[i], context, name);
-		if (rc >= 0)
-			return rc;
-	}
-	if (tried)
-		return rc;
-	if (why.code < 0)
+	if (only >= 0)
+		keep_only(&all, only);
+	if (all.count == 0 && why.code < 0)
 		return error_set(context->err, -ENOENT, "%s", why.text);
-	return error_set(context->err, -ENOENT, "luks: %s: no Clevis binding%s", device->path,
-			 only >= 0 ? " in that slot" : "");
+	if (all.count == 0)
+		return error_set(context->err, -ENOENT, "luks: %s: no Clevis binding%s",
+				 device->path, only >= 0 ? " in that slot" : "");
+	for (size_t i = 0; outcome == NEXT && i < all.count; i++) {
+		if (i > 0 && report)
+			report(context->err);
+		outcome = try_binding(device, &all.binding[i], context, name, all.count - i - 1);
+		if (outcome == OPENED)
+			return all.binding[i].keyslot;
+	}
+	return context->err->code;
 }

@@ -19,9 +19,8 @@ static int check_scheme(const char *text, struct error *err)
 	if (strncasecmp(text, "http://", 7) == 0)
 		return 0;
 	if (strncasecmp(text, "https://", 8) == 0)
-		return error_set(err, -ENOTSUP, "'%s': https is not supported by this version",
-				 text);
-	return error_set(err, -ENOTSUP, "'%s' is not a URL that begins with http://", text);
+		return error_set(err, -ENOTSUP, "https is not supported by this version");
+	return error_set(err, -ENOTSUP, "not a URL that begins with http://");
 }
 
 static int take_port(const char *colon, size_t length, struct net_url *url)
@@ -82,7 +81,7 @@ int net_url_parse(const char *text, struct net_url *url, struct error *err)
 	authority = text + strlen("http://");
 	length = strcspn(authority, "/?");
 	if (take_authority(authority, length, &parsed) < 0)
-		return error_set(err, -EINVAL, "'%s' has no valid host and port", text);
+		return error_set(err, -EINVAL, "no valid host and port in the URL");
 	(void)snprintf(parsed.target, sizeof(parsed.target), "%s%s",
 		       authority[length] == '/' ? "" : "/", authority + length);
 	*url = parsed;

@@ -27,6 +27,8 @@ static int ask(struct pin_context *context, const json_t *key_set)
 {
 	const char *thumbprints[SHOWN_MAX];
 	struct shown shown = {0};
+	int left;
+	int rc;
 
 	if (!context->ask)
 		return error_set(context->err, -EACCES,
@@ -38,7 +40,11 @@ static int ask(struct pin_context *context, const json_t *key_set)
 				 shown.count);
 	for (size_t i = 0; i < shown.count; i++)
 		thumbprints[i] = shown.text[i];
-	return context->ask(context->ask_arg, thumbprints, shown.count, context->err);
+	/* The time that a person takes to answer is not the servers'. */
+	left = deadline_left_ms(context->deadline);
+	rc = context->ask(context->ask_arg, thumbprints, shown.count, context->err);
+	context->deadline = deadline_in_ms(left);
+	return rc;
 }
 
 int pin_decide_trust(struct pin_context *context, const json_t *key_set, const char *thp,

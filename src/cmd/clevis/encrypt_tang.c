@@ -64,7 +64,7 @@ int encrypt_tang_main(int argc, char *argv[])
 	struct error err = {0};
 	bool yes = argc == 3 && strcmp(argv[2], "-y") == 0;
 
-	if (isatty(STDIN_FILENO) || argc < 2 || (argc > 2 && !yes))
+	if (isatty(STDIN_FILENO) || argc < 2 || argv[1][0] == '-' || (argc > 2 && !yes))
 		return usage();
 	if (encrypt("tang", argv[1], yes, &err) < 0) {
 		log_error("%s", err.text);

@@ -32,7 +32,7 @@ static int usage(void)
 		"  -d DEV       The LUKS device on which to perform binding\n\n"
 		"  -y           Automatically answer yes for all questions\n\n"
 		"  -s SLT       The LUKS slot to use\n\n"
-		"  -t TKN_ID    The LUKS token ID to use; only available for LUKS2\n\n"
+		"  -t TOKEN_ID  The LUKS token ID to use; only available for LUKS2\n\n"
 		"  -k KEY       Non-interactively read LUKS password from KEY file\n"
 		"  -k -         Non-interactively read LUKS password from standard input\n\n"
 		"  PIN          The pin to use: tang\n"

@@ -18,7 +18,7 @@ static int usage(void)
 	(void)fprintf(stderr, "Usage: clevis luks list -d DEV [-s SLT]\n\n"
 			      "Lists pins bound to a LUKS device\n\n"
 			      "  -d DEV  The bound LUKS device\n\n"
-			      "  -s SLOT List only the specified slot\n");
+			      "  -s SLT  List only the specified slot\n");
 	return EXIT_LIST_USAGE;
 }
 
@@ -83,6 +83,8 @@ int luks_list_main(int argc, char *argv[])
 		(void)fprintf(stderr, "Did not specify a device!\n\n");
 		return usage();
 	}
+	if (optind != argc)
+		return usage();
 	if (slot)
 		only = args_number(slot, "slot", &err);
 	listed = err.code < 0 ? err.code : list(device, only, &err);

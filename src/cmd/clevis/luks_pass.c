@@ -97,8 +97,9 @@ int luks_pass_main(int argc, char *argv[])
 		else
 			return usage();
 	}
-	if (device && slot)
+	if (device && slot && optind == argc)
 		return pass(device, slot, fifo);
-	(void)fprintf(stderr, "Did not specify a %s!\n\n", device ? "slot" : "device");
+	if (!device || !slot)
+		(void)fprintf(stderr, "Did not specify a %s!\n\n", device ? "slot" : "device");
 	return usage();
 }

@@ -18,10 +18,10 @@ struct options {
 
 static int usage(void)
 {
-	(void)fprintf(stderr, "Usage: clevis luks unbind -d DEV -s SLT\n\n"
+	(void)fprintf(stderr, "Usage: clevis luks unbind [-f] -d DEV -s SLT\n\n"
 			      "Unbinds a pin bound to a LUKS volume\n\n"
 			      "  -d DEV  The bound LUKS device\n\n"
-			      "  -s SLOT The LUKS slot number for the pin to unbind\n\n"
+			      "  -s SLT  The LUKS slot number for the pin to unbind\n\n"
 			      "  -f      Do not ask for confirmation\n");
 	return EXIT_USAGE;
 }
@@ -40,8 +40,10 @@ static int read_options(int argc, char *argv[], struct options *options)
 		else
 			return usage();
 	}
-	if (options->device && options->slot)
+	if (options->device && options->slot && optind == argc)
 		return 0;
+	if (options->device && options->slot)
+		return usage();
 	(void)fprintf(stderr, "Did not specify a %s!\n\n", options->device ? "slot" : "device");
 	return usage();
 }

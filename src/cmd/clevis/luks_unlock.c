@@ -41,8 +41,10 @@ static int read_options(int argc, char *argv[], struct options *options)
 		else
 			return usage();
 	}
-	if (options->device)
+	if (options->device && optind == argc)
 		return 0;
+	if (options->device)
+		return usage();
 	(void)fprintf(stderr, "Did not specify a device!\n\n");
 	return usage();
 }

@@ -18,6 +18,9 @@ static void print_usage(FILE *out)
 	for (const struct command *command = commands; command->name; command++)
 		if (command->summary)
 			(void)fprintf(out, "  clevis %-16s %s\n", command->name, command->summary);
+	(void)fprintf(
+		out,
+		"\nclevis COMMAND -h shows a command's options; --version this program's version.\n");
 }
 
 /* Writes the words as a person types them: `luks bind`. */
@@ -32,6 +35,7 @@ static void print_invalid(int argc, char *argv[])
 static int run(const struct command *command, int argc, char *argv[])
 {
 	static char name[NAME_MAX_BYTES];
+	static char help[] = "-h";
 
 	if (argc == 2 && strcmp(argv[1], "--summary") == 0) {
 		if (!command->summary)
@@ -39,6 +43,8 @@ static int run(const struct command *command, int argc, char *argv[])
 		(void)printf("%s\n", command->summary);
 		return EXIT_SUCCESS;
 	}
+	if (argc == 2 && strcmp(argv[1], "--help") == 0)
+		argv[1] = help;
 	(void)snprintf(name, sizeof(name), "clevis-%s", command->name);
 	argv[0] = name;
 	log_open(name);
