@@ -6,6 +6,7 @@
 #include "pin/pins.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 /* How deep pins may stand inside pins. */
@@ -26,22 +27,35 @@ const struct pin *pin_find(const char *name)
 	return NULL;
 }
 
-int pin_of(const json_t *jwe, const struct pin **pin, struct error *err)
+int pin_name(const json_t *jwe, char name[static PIN_NAME_MAX], struct error *err)
 {
 	JSON_AUTO json_t *header = NULL;
-	const char *name;
+	const char *read;
 	int rc = jose_jwe_header(jwe, &header, err);
 
 	if (rc < 0)
 		return rc;
-	name = json_string_value(json_object_get(json_object_get(header, "clevis"), "pin"));
-	if (!name)
+	read = json_string_value(json_object_get(json_object_get(header, "clevis"), "pin"));
+	if (!read)
 		return error_set(err, -EBADMSG,
 				 "JWE is missing the required 'clevis.pin' header property");
-	*pin = pin_find(name);
-	if (!*pin)
-		return error_set(err, -ENOENT, "Unable to locate pin '%s'", name);
+	if (!*read || strlen(read) >= PIN_NAME_MAX ||
+	    read[strspn(read, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")])
+		return error_set(err, -EBADMSG,
+				 "the JWE's 'clevis.pin' cannot be the name of a pin");
+	(void)snprintf(name, PIN_NAME_MAX, "%s", read);
 	return 0;
+}
+
+int pin_of(const json_t *jwe, const struct pin **pin, struct error *err)
+{
+	char name[PIN_NAME_MAX];
+	int rc = pin_name(jwe, name, err);
+
+	if (rc < 0)
+		return rc;
+	*pin = pin_find(name);
+	return *pin ? 0 : error_set(err, -ENOENT, "Unable to locate pin '%s'", name);
 }
 
 int pin_read_node(const json_t *jwe, const char *name, json_t **header, const json_t **node,

@@ -59,6 +59,15 @@ const struct pin *pin_find(const char *name);
 /* All pins there are, in the order of lists; ends with NULL. */
 const struct pin *const *pin_all(void);
 
+/* Longest name of a pin, bytes, the NUL included. */
+enum { PIN_NAME_MAX = 64 };
+
+/*
+ * The name of the pin that sealed a JWE, known here or not: letters, digits, '-', '_'. Returns 0 with `name`; -EBADMSG with
+ * `err` filled when the JWE or its `clevis.pin` is malformed or missing, -ENOMEM.
+ */
+int pin_name(const json_t *jwe, char name[static PIN_NAME_MAX], struct error *err);
+
 /*
  * The pin that sealed a JWE, by `clevis.pin` of its protected header. Returns 0 with `*pin`; -EBADMSG when the JWE or that
  * member is malformed or missing; -ENOENT when the pin is not known here; `err` filled.

@@ -21,7 +21,7 @@
 enum { KEY_FILES_MAX = 1000 };
 
 struct private_key {
-	json_t *jwk; /* signing keys only: what the advertisement is signed with */
+	json_t *jwk; /* while the folder is being read */
 	bool is_signing;
 	bool is_advertised;
 	struct secret scalar; /* exchange keys only */
@@ -291,6 +291,16 @@ static int sign_all(struct keys *keys, struct error *err)
 	return rc;
 }
 
+/* Once all is signed, what stays is the scalars of the exchange keys, in the arena. */
+static void forget_jwks(struct keys *keys)
+{
+	for (size_t i = 0; i < keys->side.count; i++) {
+		json_drop(&keys->key[i].jwk);
+		if (!keys->side.key[i].is_exchange)
+			secret_free(&keys->key[i].scalar);
+	}
+}
+
 static int reload(struct keys *keys, struct error *err)
 {
 	size_t advertised = 0;
@@ -305,7 +315,10 @@ static int reload(struct keys *keys, struct error *err)
 		if (rc == 0)
 			rc = load_folder(keys, &advertised, err);
 	}
-	return rc < 0 ? rc : sign_all(keys, err);
+	if (rc == 0)
+		rc = sign_all(keys, err);
+	forget_jwks(keys);
+	return rc;
 }
 
 int keys_refresh(struct keys *keys, const struct public_keys **public_keys, struct error *err)

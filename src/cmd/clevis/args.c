@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,21 +90,45 @@ int args_number(const char *text, const char *what, struct error *err)
 	return (int)number;
 }
 
-static int read_line_hidden(int fd, const char *prompt, struct secret *line, struct error *err)
+/* How the terminal was before it was told to hide what is typed. */
+static struct termios terminal_before;
+
+static const int fatal_signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+
+enum { FATAL_SIGNALS = sizeof(fatal_signals) / sizeof(*fatal_signals) };
+
+/* Nobody wants a terminal that no longer shows what is typed: it is mended before the signal does its work. */
+static void mend_terminal_and_die(int signal_number)
 {
-	struct termios shown;
+	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &terminal_before);
+	(void)signal(signal_number, SIG_DFL);
+	(void)raise(signal_number);
+}
+
+static void on_fatal_signals(void (*handler)(int))
+{
+	for (size_t i = 0; i < FATAL_SIGNALS; i++)
+		(void)signal(fatal_signals[i], handler);
+}
+
+static int read_line_hidden(const char *prompt, struct secret *line, struct error *err)
+{
 	struct termios hidden;
 	int rc;
 
-	if (tcgetattr(fd, &shown) != 0)
+	if (tcgetattr(STDIN_FILENO, &terminal_before) != 0)
 		return error_set(err, -errno, "cannot hide what is typed: %s", strerror(errno));
-	hidden = shown;
+	hidden = terminal_before;
 	hidden.c_lflag &= ~(tcflag_t)ECHO;
+	on_fatal_signals(mend_terminal_and_die);
 	(void)fputs(prompt, stderr);
-	if (tcsetattr(fd, TCSAFLUSH, &hidden) != 0)
-		return error_set(err, -errno, "cannot hide what is typed: %s", strerror(errno));
-	rc = fd_read_secret_line(fd, "the terminal", PASSPHRASE_LINE_MAX, line, err);
-	(void)tcsetattr(fd, TCSAFLUSH, &shown);
+	if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) != 0)
+		rc = error_set(err, -errno, "cannot hide what is typed: %s", strerror(errno));
+	else
+		rc = fd_read_secret_line(STDIN_FILENO, "the terminal", PASSPHRASE_LINE_MAX, line,
+					 err);
+	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &terminal_before);
+	on_fatal_signals(SIG_DFL);
 	(void)fputs("\n", stderr);
 	return rc;
 }
@@ -113,8 +138,7 @@ int args_passphrase(const char *path, struct secret *passphrase, struct error *e
 	if (path && strcmp(path, "-") != 0)
 		return file_read_secret(path, PASSPHRASE_FILE_MAX, passphrase, err);
 	if (isatty(STDIN_FILENO))
-		return read_line_hidden(STDIN_FILENO, "Enter existing LUKS password: ", passphrase,
-					err);
+		return read_line_hidden("Enter existing LUKS password: ", passphrase, err);
 	return fd_read_secret_line(STDIN_FILENO, "standard input", PASSPHRASE_LINE_MAX, passphrase,
 				   err);
 }

@@ -7,6 +7,7 @@
 #include "cmd/clevis/commands.h"
 #include "luks/luks.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -27,16 +28,21 @@ static void print_binding(const struct luks_binding *binding)
 	const struct pin *pin = NULL;
 	JSON_AUTO json_t *config = NULL;
 	FREE_AUTO char *text = NULL;
+	char name[PIN_NAME_MAX];
 	struct error err = {0};
+	int rc = pin_name(binding->jwe, name, &err);
 
-	if (pin_list_config(binding->jwe, &pin, &config, &err) < 0) {
-		(void)printf("%d: unknown pin\n", binding->keyslot);
-		log_warning("slot %d: %s", binding->keyslot, err.text);
+	if (rc == 0)
+		rc = pin_list_config(binding->jwe, &pin, &config, &err);
+	if (rc == -ENOENT) {
+		(void)printf("%d: unknown pin '%s'\n", binding->keyslot, name);
 		return;
 	}
-	text = json_dump_public(config);
+	text = rc == 0 ? json_dump_public(config) : NULL;
 	if (text)
 		(void)printf("%d: %s '%s'\n", binding->keyslot, pin->name, text);
+	else
+		log_warning("slot %d: %s", binding->keyslot, err.text);
 }
 
 /* Returns how many bindings were listed, or negative with `err` filled. */
