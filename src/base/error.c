@@ -5,11 +5,31 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Length of the UTF-8 sequence that begins at `text`; 0 when it is none, or is a control character (C0, DEL, C1). */
+static size_t shown_length(const unsigned char *text)
+{
+	size_t length = 1;
+
+	if (*text < 0x80)
+		return *text >= 0x20 && *text != 0x7f;
+	if (*text < 0xc2 || *text > 0xf4 || (*text == 0xc2 && text[1] < 0xa0))
+		return 0;
+	length += 1U + (*text >= 0xe0) + (*text >= 0xf0);
+	for (size_t i = 1; i < length; i++)
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+	return length;
+}
+
 void error_sanitise(char *text)
 {
-	for (; *text; text++)
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+	while (*text) {
+		size_t length = shown_length((const unsigned char *)text);
+
+		if (length == 0)
 			*text = '?';
+		text += length ? length : 1;
+	}
 }
 
 void error_record(struct error *err, int code, const char *format, ...)

@@ -40,5 +40,5 @@ static inline int error_nomem(struct error *err)
 	return error_set(err, -ENOMEM, "out of memory");
 }
 
-/* Replaces control characters of `text` by '?', in place. UTF-8 is left as it is. */
+/* Replaces control characters of `text`, and bytes that are not UTF-8, by '?', in place. */
 void error_sanitise(char *text);

@@ -197,10 +197,12 @@ static int give_name(int folder_fd, const char *temp, const char *name, enum fil
 		return error_set(err, -errno, "cannot create '%s': %s", name, strerror(errno));
 	if (flags & FILE_NEW)
 		(void)unlinkat(folder_fd, temp, 0);
-	if (fsync(folder_fd) != 0)
-		return error_set(err, -errno, "cannot sync the folder of '%s': %s", name,
-				 strerror(errno));
-	return 0;
+	if (fsync(folder_fd) == 0)
+		return 0;
+	(void)error_set(err, -errno, "cannot sync the folder of '%s': %s", name, strerror(errno));
+	if (flags & FILE_NEW)
+		(void)unlinkat(folder_fd, name, 0);
+	return -EIO;
 }
 
 int file_write_atomic(int folder_fd, const char *name, mode_t mode, enum file_write_flags flags,

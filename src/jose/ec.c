@@ -4,6 +4,7 @@
 #include "jose/b64.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include <openssl/bn.h>
@@ -80,7 +81,15 @@ static int workspace_open(struct workspace *ws, int curve_id, struct error *err)
 
 #define WORKSPACE_AUTO __attribute__((cleanup(workspace_free)))
 
-/* OpenSSL refuses coordinates that are out of range or not on the curve. */
+/* OpenSSL would take x + p for x: one point must have one spelling. */
+static bool in_field(const struct workspace *ws)
+{
+	const BIGNUM *prime = EC_GROUP_get0_field(ws->group);
+
+	return BN_cmp(ws->x, prime) < 0 && BN_cmp(ws->y, prime) < 0;
+}
+
+/* OpenSSL refuses what is not on the curve. */
 static int load_point(struct workspace *ws, const struct jose_point *point, EC_POINT *to,
 		      struct error *err)
 {
@@ -88,7 +97,8 @@ static int load_point(struct workspace *ws, const struct jose_point *point, EC_P
 
 	if (!BN_bin2bn(point->x, size, ws->x) || !BN_bin2bn(point->y, size, ws->y))
 		return error_nomem(err);
-	if (EC_POINT_set_affine_coordinates(ws->group, to, ws->x, ws->y, ws->ctx) != 1)
+	if (!in_field(ws) ||
+	    EC_POINT_set_affine_coordinates(ws->group, to, ws->x, ws->y, ws->ctx) != 1)
 		return error_set(err, -EINVAL, "the point is not on curve %s",
 				 curves[point->curve].name);
 	return 0;

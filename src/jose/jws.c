@@ -136,12 +136,15 @@ static int read_header(const json_t *signature, json_t **header, struct error *e
 	return json_parse((const char *)text.data, text.size, "protected header", header, err);
 }
 
-static int check_header(const json_t *header, const json_t *jwk, struct error *err)
+/* `crit` belongs into the protected header only (RFC 7515 §4.1.11), and there is nothing it could name that is known here. */
+static int check_header(const json_t *signature, const json_t *header, const json_t *jwk,
+			struct error *err)
 {
 	const char *alg = json_string_value(json_object_get(header, "alg"));
 	const char *own = alg_of_key(jwk);
 
-	if (json_object_get(header, "crit"))
+	if (json_object_get(header, "crit") ||
+	    json_object_get(json_object_get(signature, "header"), "crit"))
 		return error_set(err, -EBADMSG,
 				 "a critical header ('crit') that is not known here");
 	if (!alg || !own || strcmp(alg, own) != 0 || !jose_jwk_fits(jwk, alg))
@@ -160,11 +163,11 @@ static int verify_one(const json_t *signature, const char *payload, const json_t
 	int rc = read_header(signature, &header, err);
 
 	if (rc == 0)
-		rc = check_header(header, jwk, err);
-	if (rc == 0)
-		rc = jose_b64_member(signature, "signature", &raw, err);
+		rc = check_header(signature, header, jwk, err);
 	if (rc < 0)
 		return rc;
+	if (jose_b64_member(signature, "signature", &raw, err) < 0)
+		return error_set(err, -EBADMSG, "a signature that is missing or not base64url");
 	input = signing_input(protected_b64, payload);
 	if (!input)
 		return error_nomem(err);

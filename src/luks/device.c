@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void keep_message(int level, const char *message, void *arg)
 {
@@ -14,6 +15,13 @@ static void keep_message(int level, const char *message, void *arg)
 		return;
 	(void)snprintf(device->message, sizeof(device->message), "%s", message);
 	device->message[strcspn(device->message, "\n")] = '\0';
+}
+
+static void drop_message(int level, const char *message, void *arg)
+{
+	(void)level;
+	(void)message;
+	(void)arg;
 }
 
 int device_error(struct luks_device *device, int code, const char *what, struct error *err)
@@ -27,8 +35,11 @@ int device_error(struct luks_device *device, int code, const char *what, struct 
 
 static int load(struct luks_device *device, struct error *err)
 {
-	int rc = crypt_init(&device->crypt, device->path);
+	int rc = access(device->path, R_OK) == 0 ? 0 : -errno;
 
+	/* The library has one code for all reasons. */
+	if (rc == 0)
+		rc = crypt_init(&device->crypt, device->path);
 	if (rc < 0)
 		return error_set(err, rc, "luks: %s: cannot open it: %s", device->path,
 				 strerror(-rc));
@@ -45,8 +56,8 @@ int luks_open(const char *path, struct luks_device **device, struct error *err)
 	struct luks_device *made = calloc(1, sizeof(*made));
 	int rc;
 
-	/* Messages of crypt_init(), before there is a device to tie them to, go nowhere. */
-	crypt_set_log_callback(NULL, NULL, NULL);
+	/* Messages of crypt_init() come before there is a device to tie them to. */
+	crypt_set_log_callback(NULL, drop_message, NULL);
 	if (!made || !(made->path = strdup(path))) {
 		luks_close(&made);
 		return error_nomem(err);

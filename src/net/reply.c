@@ -34,6 +34,7 @@ static int take_status_line(struct reply *reply, struct error *err)
 static int parse_number(const char *text, int base, size_t *number)
 {
 	const char *end = text;
+	const char *rest;
 
 	*number = 0;
 	for (; *end && strchr(base == 16 ? "0123456789abcdefABCDEF" : "0123456789", *end); end++) {
@@ -43,10 +44,9 @@ static int parse_number(const char *text, int base, size_t *number)
 		if (end - text >= DIGITS_MAX)
 			return -EBADMSG;
 	}
-	/* A chunk size may carry an extension; both may end in white space. */
-	if (end == text || (*end && *end != ' ' && *end != '\t' && !(base == 16 && *end == ';')))
-		return -EBADMSG;
-	return 0;
+	/* White space may follow, and an extension after a chunk's size. */
+	rest = end + strspn(end, " \t");
+	return end == text || (*rest && !(base == 16 && *rest == ';')) ? -EBADMSG : 0;
 }
 
 static int take_length(struct reply *reply, const char *value, struct error *err)

@@ -283,6 +283,8 @@ static int recover(struct pin_context *context, const struct sealed *sealed, str
 		rc = post_point(context, sealed, &x, &y, &why);
 	if (rc == 0)
 		rc = tang_unblind(&y, &blind, &sealed->server_key, z, &why);
+	if (rc == -EINVAL) /* the arithmetic refuses what the server sent */
+		rc = -EBADMSG;
 	if (rc < 0)
 		return error_set(context->err, rc, "tang: Error communicating with server %s: %s",
 				 sealed->url, why.text);

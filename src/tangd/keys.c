@@ -170,48 +170,55 @@ static int grow(struct keys *keys, struct error *err)
 	return 0;
 }
 
-/* Fills the two sides of a key. One that is good for nothing here is an error that says why. */
-static int take_key(json_t *jwk, struct private_key *key, struct public_key *side,
+/* Finds out what the key can do here. The private part must be there, and the point on its curve. */
+static int take_use(const json_t *jwk, struct private_key *key, struct public_key *side,
 		    struct error *err)
 {
+	bool is_signing = tang_is_signing_key(jwk);
+	bool is_exchange = tang_is_exchange_key(jwk);
 	struct jose_point point;
-	int rc = jose_point_from_jwk(jwk, &point, err);
+	int rc;
 
-	if (rc < 0)
-		return rc;
-	key->is_signing = tang_is_signing_key(jwk);
-	side->is_exchange = tang_is_exchange_key(jwk);
-	side->curve = point.curve;
-	if (!key->is_signing && !side->is_exchange)
+	if (!is_signing && !is_exchange)
 		return error_set(err, -EINVAL, "it is neither for signing nor for the exchange");
-	for (int hash = 0; rc == 0 && hash < JOSE_HASHES; hash++)
-		rc = jose_thumbprint(jwk, hash, side->thumbprint[hash], err);
+	rc = jose_point_from_jwk(jwk, &point, err);
 	if (rc == 0)
 		rc = jose_scalar_from_jwk(jwk, jose_curve((int)point.curve), &key->scalar, err);
-	if (rc == 0)
-		key->jwk = json_incref(jwk);
+	if (rc != 0)
+		return rc;
+	key->is_signing = is_signing;
+	side->is_exchange = is_exchange;
+	side->curve = point.curve;
+	return 0;
+}
+
+/* Takes a key into the list. One without use here is known by its thumbprints all the same: it is "forbidden", not "unknown". */
+static int take_key(struct keys *keys, json_t *jwk, bool is_hidden, struct error *err)
+{
+	struct private_key *key = &keys->key[keys->side.count];
+	struct public_key *side = &keys->side.key[keys->side.count];
+	int rc = 0;
+
+	for (int hash = 0; rc == 0 && hash < JOSE_HASHES; hash++)
+		rc = jose_thumbprint(jwk, hash, side->thumbprint[hash], err);
+	if (rc < 0)
+		return rc;
+	rc = take_use(jwk, key, side, err);
+	key->jwk = json_incref(jwk);
+	key->is_advertised = rc == 0 && !is_hidden;
+	keys->side.count++;
 	return rc;
 }
 
+/* Returns 0, or negative with `err` filled when the file's key is of no use. */
 static int load_file(struct keys *keys, const char *name, struct error *err)
 {
 	JSON_AUTO json_t *jwk = NULL;
-	struct private_key *key;
 	int rc = read_jwk(keys, name, &jwk, err);
 
 	if (rc == 0)
 		rc = grow(keys, err);
-	if (rc != 0)
-		return rc;
-	key = &keys->key[keys->side.count];
-	rc = take_key(jwk, key, &keys->side.key[keys->side.count], err);
-	if (rc < 0) {
-		secret_free(&key->scalar);
-		return rc;
-	}
-	key->is_advertised = name[0] != '.';
-	keys->side.count++;
-	return 0;
+	return rc != 0 ? rc : take_key(keys, jwk, name[0] == '.', err);
 }
 
 /* Reads the key files; `*advertised` counts those that are not hidden, the unusable ones too. */
