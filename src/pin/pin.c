@@ -41,8 +41,8 @@ int pin_name(const json_t *jwe, char name[static PIN_NAME_MAX], struct error *er
 				 "JWE is missing the required 'clevis.pin' header property");
 	if (!*read || strlen(read) >= PIN_NAME_MAX ||
 	    read[strspn(read, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")])
-		return error_set(err, -EBADMSG,
-				 "the JWE's 'clevis.pin' cannot be the name of a pin");
+		return error_set(err, -EBADMSG, "Unable to locate pin '%.64s': no pin's name",
+				 read);
 	(void)snprintf(name, PIN_NAME_MAX, "%s", read);
 	return 0;
 }

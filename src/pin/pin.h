@@ -28,6 +28,8 @@ struct pin_context {
 	 */
 	int (*ask)(void *arg, const char *const *thumbprints, size_t count, struct error *err);
 	void *ask_arg;
+	/* Told what a person should know though nothing failed. NULL: nobody is told. */
+	void (*warn)(const char *text);
 	struct error *err; /* where failures are explained; never NULL */
 	/* Set by seal: some server was not asked, since its advertisement was given. */
 	bool sealed_offline;

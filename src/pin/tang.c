@@ -181,6 +181,7 @@ struct sealed {
 	json_t *server_jwk;
 	const char *url;
 	const char *kid;
+	enum jose_hash hash;	      /* of kid */
 	struct jose_point c;	      /* epk */
 	struct jose_point server_key; /* S */
 };
@@ -204,7 +205,7 @@ static int read_sealed(const json_t *jwe, struct sealed *sealed, struct error *e
 		return error_set(err, -EBADMSG,
 				 "JWE is missing the required 'url' or 'kid' property");
 	rc = tang_find_exchange_key(json_object_get(node, "adv"), sealed->kid, &sealed->server_jwk,
-				    NULL, err);
+				    &sealed->hash, err);
 	if (rc == 0)
 		rc = jose_point_from_jwk(sealed->server_jwk, &sealed->server_key, err);
 	if (rc == 0 &&
@@ -301,6 +302,8 @@ static int tang_open(struct pin_context *context, const json_t *jwe, struct secr
 		error_prefix(context->err, "tang: ");
 		return rc;
 	}
+	if (sealed.hash == JOSE_S1 && context->warn)
+		context->warn("WARNING: tang using a deprecated hash for the JWK thumbprints");
 	rc = recover(context, &sealed, &z);
 	if (rc < 0)
 		return rc;

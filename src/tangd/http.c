@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -136,6 +137,45 @@ static enum MHD_Result send_answer(struct MHD_Connection *connection, struct ans
 	return result;
 }
 
+static enum MHD_Result count_lengths(void *arg, enum MHD_ValueKind kind, const char *name,
+				     const char *value)
+{
+	unsigned *count = arg;
+
+	(void)kind;
+	(void)value;
+	*count += strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0 ||
+		  strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0;
+	return MHD_YES;
+}
+
+/* Where two headers say how long the body is, a proxy before us may believe the other one (RFC 9112 §6.3). */
+static bool length_is_clear(struct MHD_Connection *connection)
+{
+	unsigned count = 0;
+
+	(void)MHD_get_connection_values(connection, MHD_HEADER_KIND, count_lengths, &count);
+	return count <= 1;
+}
+
+/* Answers 400 and ends the connection: nobody knows where the next request would begin. */
+static enum MHD_Result refuse(const struct http_server *server, struct MHD_Connection *connection,
+			      const char *method, const struct request *request)
+{
+	static char nothing[] = "";
+	struct MHD_Response *response = MHD_create_response_from_buffer(0, nothing,
+									MHD_RESPMEM_PERSISTENT);
+	enum MHD_Result result;
+
+	if (!response)
+		return MHD_NO;
+	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+	log_request(server, connection, method, request->target, MHD_HTTP_BAD_REQUEST);
+	result = MHD_queue_response(connection, MHD_HTTP_BAD_REQUEST, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
 static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, const char *url,
 			      const char *method, const char *version, const char *data,
 			      size_t *size, void **context)
@@ -150,7 +190,8 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
 		return MHD_NO;
 	if (!request->seen) {
 		request->seen = true;
-		return MHD_YES;
+		return length_is_clear(connection) ? MHD_YES
+						   : refuse(server, connection, method, request);
 	}
 	if (*size > 0) {
 		enum MHD_Result result = take_body(request, data, *size);

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,6 +32,11 @@ int args_confirm(const char *question, struct error *err)
 	return got > 0 && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
+static void warn(const char *text)
+{
+	log_warning("%s", text);
+}
+
 static int ask_for_trust(void *arg, const char *const *thumbprints, size_t count, struct error *err)
 {
 	struct error why = {0};
@@ -56,6 +62,7 @@ struct pin_context args_context(bool yes, struct error *err)
 		.deadline = deadline_in_ms(OPERATION_MS),
 		.trust = yes ? PIN_TRUST_YES : PIN_TRUST_ASK,
 		.ask = ask_for_trust,
+		.warn = warn,
 		.err = err,
 	};
 }
@@ -121,12 +128,13 @@ static int read_line_hidden(const char *prompt, struct secret *line, struct erro
 	hidden = terminal_before;
 	hidden.c_lflag &= ~(tcflag_t)ECHO;
 	on_fatal_signals(mend_terminal_and_die);
-	(void)fputs(prompt, stderr);
-	if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) != 0)
+	if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) != 0) {
 		rc = error_set(err, -errno, "cannot hide what is typed: %s", strerror(errno));
-	else
+	} else {
+		(void)fputs(prompt, stderr);
 		rc = fd_read_secret_line(STDIN_FILENO, "the terminal", PASSPHRASE_LINE_MAX, line,
 					 err);
+	}
 	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &terminal_before);
 	on_fatal_signals(SIG_DFL);
 	(void)fputs("\n", stderr);

@@ -39,12 +39,12 @@ static int read_jwe(json_t **jwe, struct error *err)
 
 static int check_pin(const json_t *jwe, const char *expected, struct error *err)
 {
-	const struct pin *pin = NULL;
-	int rc = pin_of(jwe, &pin, err);
+	char name[PIN_NAME_MAX];
+	int rc = pin_name(jwe, name, err);
 
-	if (rc < 0 || !expected || strcmp(pin->name, expected) == 0)
+	if (rc < 0 || !expected || strcmp(name, expected) == 0)
 		return rc;
-	return error_set(err, -EINVAL, "JWE pin mismatch! (it is for '%s', not '%s')", pin->name,
+	return error_set(err, -EINVAL, "JWE pin mismatch! (it is for '%s', not '%s')", name,
 			 expected);
 }
 

@@ -39,10 +39,12 @@ static void print_binding(const struct luks_binding *binding)
 		return;
 	}
 	text = rc == 0 ? json_dump_public(config) : NULL;
-	if (text)
+	if (text) {
 		(void)printf("%d: %s '%s'\n", binding->keyslot, pin->name, text);
-	else
+	} else {
+		(void)printf("%d: unknown pin\n", binding->keyslot);
 		log_warning("slot %d: %s", binding->keyslot, err.text);
+	}
 }
 
 /* Returns how many bindings were listed, or negative with `err` filled. */

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { EXIT_PASS_USAGE = 1 };
@@ -46,14 +47,27 @@ static int recover(const char *path, int keyslot, struct secret *passphrase, str
 	return rc;
 }
 
+/* Not waiting for a reader: where nobody asks any more, somebody has typed it. Never into a file, where it would stay. */
+static int open_fifo(const char *path, struct error *err)
+{
+	int fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return error_set(err, -errno, "%s: nobody asks for a passphrase there: %s", path,
+				 strerror(errno));
+	if (fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode))
+		return fd;
+	fd_close(&fd);
+	return error_set(err, -EINVAL, "%s is not a FIFO", path);
+}
+
 static int write_passphrase(const char *fifo, const struct secret *passphrase, struct error *err)
 {
-	/* Not waiting for a reader: where nobody asks any more, somebody has typed it. */
-	FD_AUTO int fd = fifo ? open(fifo, O_WRONLY | O_NONBLOCK | O_CLOEXEC) : -1;
+	FD_AUTO int fd = fifo ? open_fifo(fifo, err) : -1;
 
 	if (fifo && fd < 0)
-		return error_set(err, -errno, "%s: nobody asks for a passphrase there: %s", fifo,
-				 strerror(errno));
+		return fd;
 	return fd_write_all(fifo ? fd : STDOUT_FILENO, fifo ? fifo : "standard output",
 			    passphrase->data, passphrase->size, err);
 }

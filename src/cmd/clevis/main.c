@@ -5,6 +5,7 @@
 #include "base/secret.h"
 #include "cmd/clevis/commands.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,6 +103,15 @@ static const struct command *find_by_own_name(const char *path)
 	return strncmp(name, "clevis-", 7) == 0 ? command_find(name + 7) : NULL;
 }
 
+/* What stayed in the buffer of standard output may not fit on a full disk. */
+static int finish(int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	log_error("cannot write standard output: %s", strerror(errno));
+	return status == EXIT_SUCCESS ? EXIT_FAILURE : status;
+}
+
 int main(int argc, char *argv[])
 {
 	const struct command *command = argc > 0 ? find_by_own_name(argv[0]) : NULL;
@@ -112,5 +122,5 @@ int main(int argc, char *argv[])
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (secret_harden_process(&err) < 0)
 		log_warning("%s", err.text);
-	return command ? run(command, argc, argv) : dispatch(argc, argv);
+	return finish(command ? run(command, argc, argv) : dispatch(argc, argv));
 }
