@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* net/url.c and net/resolve.c: URLs of key servers, and the addresses behind their names. */
+#include "unit.h"
+
+#include "net/resolve.h"
+#include "net/url.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Set: looking up names takes for ever. Numeric addresses are not concerned. */
+static bool names_hang;
+
+/* NOLINTBEGIN(*-reserved-identifier,cert-dcl*,readability-identifier-naming): the names of the linker's --wrap */
+int __real_getaddrinfo(const char *host, const char *port, const struct addrinfo *hints,
+		       struct addrinfo **list);
+int __wrap_getaddrinfo(const char *host, const char *port, const struct addrinfo *hints,
+		       struct addrinfo **list);
+
+int __wrap_getaddrinfo(const char *host, const char *port, const struct addrinfo *hints,
+		       struct addrinfo **list)
+{
+	while (names_hang && !(hints->ai_flags & AI_NUMERICHOST))
+		(void)pause();
+	return __real_getaddrinfo(host, port, hints, list);
+}
+/* NOLINTEND(*-reserved-identifier,cert-dcl*,readability-identifier-naming) */
+
+static void test_takes_a_url_apart(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *host;
+		const char *port;
+		const char *target;
+		bool ipv6;
+	} rows[] = {
+		{"http://tang.example", "tang.example", "80", "/", false},
+		{"http://tang.example/", "tang.example", "80", "/", false},
+		{"HTTP://tang.example:8080", "tang.example", "8080", "/", false},
+		{"http://10.7.8.68:1080/adv/", "10.7.8.68", "1080", "/adv/", false},
+		{"http://h:65535/a//b/c", "h", "65535", "/a//b/c", false},
+		{"http://h:00080/", "h", "80", "/", false},
+		{"http://h:/x", "h", "80", "/x", false},
+		{"http://h?q=1", "h", "80", "/?q=1", false},
+		{"http://h/a?q=/&r=%20", "h", "80", "/a?q=/&r=%20", false},
+		{"http://[::1]", "::1", "80", "/", true},
+		{"http://[fd00::1]:1080/adv", "fd00::1", "1080", "/adv", true},
+		{"http://[fe80::1%eth0]:80/", "fe80::1%eth0", "80", "/", true},
+		{"http://h/a@b:c", "h", "80", "/a@b:c", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct net_url url;
+
+		memset(&url, 0xee, sizeof(url));
+		unit_check(net_url_parse(rows[i].text, &url, NULL) == 0, rows[i].text);
+		assert_string_equal(url.host, rows[i].host);
+		assert_string_equal(url.port, rows[i].port);
+		assert_string_equal(url.target, rows[i].target);
+		assert_int_equal(url.host_is_ipv6, rows[i].ipv6);
+	}
+}
+
+static void test_refuses_what_is_no_url_of_a_key_server(void **state)
+{
+	static const struct {
+		const char *text;
+		int rc;
+	} rows[] = {
+		{"", -ENOTSUP},
+		{"tang.example", -ENOTSUP},
+		{"http:/h", -ENOTSUP},
+		{"ftp://h/", -ENOTSUP},
+		{"https://h/", -ENOTSUP},
+		{"HTTPS://h/", -ENOTSUP},
+		{"file:///etc/passwd", -ENOTSUP},
+		{"http://", -EINVAL},
+		{"http:///adv", -EINVAL},
+		{"http://?x", -EINVAL},
+		{"http://:80/", -EINVAL},
+		{"http://h:0/", -EINVAL},
+		{"http://h:65536/", -EINVAL},
+		{"http://h:99999999999/", -EINVAL},
+		{"http://h:-1/", -EINVAL},
+		{"http://h:+80/", -EINVAL},
+		{"http://h:8x/", -EINVAL},
+		{"http://h:80:80/", -EINVAL},
+		{"http://[::1/", -EINVAL},
+		{"http://[]/", -EINVAL},
+		{"http://[::1]x/", -EINVAL},
+		{"http://[::1]80/", -EINVAL},
+		{"http://user@h/", -EINVAL},
+		{"http://user:pass@h/", -EINVAL},
+		{"http://h/#fragment", -EINVAL},
+		{"http://h/a b", -EINVAL},
+		{" http://h/", -EINVAL},
+		{"http://h/ ", -EINVAL},
+		{"http://h/\r\nX-Forged: 1", -EINVAL},
+		{"http://h\t/", -EINVAL},
+		{"http://h/\x7f", -EINVAL},
+		{"http://\xc3\xa4.example/", -EINVAL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct net_url url = {0};
+		struct error err = {0};
+
+		unit_check(net_url_parse(rows[i].text, &url, &err) == rows[i].rc, rows[i].text);
+		unit_check(err.code == rows[i].rc && !*url.host, rows[i].text);
+	}
+}
+
+static void test_length_is_bounded(void **state)
+{
+	char text[NET_URL_MAX + 10] = "http://";
+	struct net_url url;
+
+	(void)state;
+	memset(text + 7, 'h', NET_HOST_MAX - 1);
+	assert_int_equal(net_url_parse(text, &url, NULL), 0);
+	assert_int_equal(strlen(url.host), NET_HOST_MAX - 1);
+	text[7 + NET_HOST_MAX - 1] = 'h';
+	assert_int_equal(net_url_parse(text, &url, NULL), -EINVAL);
+	memset(text + 8, '/', sizeof(text) - 8);
+	text[NET_URL_MAX - 1] = '\0';
+	assert_int_equal(net_url_parse(text, &url, NULL), 0);
+	assert_int_equal(strlen(url.target), NET_URL_MAX - 1 - 8);
+	text[NET_URL_MAX - 1] = '/';
+	text[NET_URL_MAX] = '\0';
+	assert_int_equal(net_url_parse(text, &url, NULL), -EINVAL);
+}
+
+static void test_numeric_addresses_need_no_resolver(void **state)
+{
+	static const struct {
+		const char *host;
+		int family;
+	} rows[] = {{"127.0.0.1", AF_INET}, {"::1", AF_INET6}, {"fd00::1", AF_INET6}};
+
+	(void)state;
+	names_hang = true;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct net_addresses found = {0};
+
+		assert_int_equal(
+			net_resolve(rows[i].host, "80", deadline_in_ms(1000), &found, NULL), 0);
+		assert_int_equal(found.count, 1);
+		assert_int_equal(found.address[0].storage.ss_family, rows[i].family);
+	}
+	names_hang = false;
+}
+
+static void test_port_stands_in_the_address(void **state)
+{
+	struct net_addresses found = {0};
+	struct sockaddr_in address;
+
+	(void)state;
+	assert_int_equal(net_resolve("127.0.0.1", "1080", deadline_in_ms(1000), &found, NULL), 0);
+	memcpy(&address, &found.address[0].storage, sizeof(address));
+	assert_int_equal(ntohs(address.sin_port), 1080);
+	assert_int_equal(ntohl(address.sin_addr.s_addr), INADDR_LOOPBACK);
+}
+
+static void test_silent_name_server_ends_at_the_deadline(void **state)
+{
+	struct net_addresses found = {0};
+	struct error err = {0};
+	int64_t start = unit_now_ms();
+
+	(void)state;
+	names_hang = true;
+	assert_int_equal(net_resolve("tang.example", "80", deadline_in_ms(100), &found, &err),
+			 -ETIMEDOUT);
+	names_hang = false;
+	assert_in_range(unit_now_ms() - start, 90, 3000);
+	assert_non_null(strstr(err.text, "tang.example"));
+	assert_int_equal(found.count, 0);
+	/* The process that waited is gone. */
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	assert_int_equal(errno, ECHILD);
+}
+
+static void test_localhost_is_found(void **state)
+{
+	struct net_addresses found = {0};
+	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+	struct addrinfo *known = NULL;
+
+	(void)state;
+	if (__real_getaddrinfo("localhost", "80", &hints, &known) != 0)
+		unit_skip("this machine does not know localhost");
+	freeaddrinfo(known);
+	assert_int_equal(net_resolve("localhost", "80", deadline_in_ms(5000), &found, NULL), 0);
+	assert_in_range(found.count, 1, NET_ADDRESSES_MAX);
+}
+
+static void test_unknown_name_is_an_error_that_names_it(void **state)
+{
+	struct net_addresses found = {0};
+	struct error err = {0};
+	int rc;
+
+	(void)state;
+	/* No label is longer than 63 characters, so that nobody needs to be asked. */
+	rc = net_resolve(
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.invalid",
+		"80", deadline_in_ms(2000), &found, &err);
+	assert_true(rc == -EHOSTUNREACH || rc == -ETIMEDOUT);
+	assert_non_null(strstr(err.text, "aaaa.invalid"));
+	assert_int_equal(found.count, 0);
+}
+
+int main(int argc, char *argv[])
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_takes_a_url_apart),
+		cmocka_unit_test(test_refuses_what_is_no_url_of_a_key_server),
+		cmocka_unit_test(test_length_is_bounded),
+		cmocka_unit_test(test_numeric_addresses_need_no_resolver),
+		cmocka_unit_test(test_port_stands_in_the_address),
+		cmocka_unit_test(test_silent_name_server_ends_at_the_deadline),
+		cmocka_unit_test(test_localhost_is_found),
+		cmocka_unit_test(test_unknown_name_is_an_error_that_names_it),
+	};
+
+	unit_begin(argc, argv);
+	return cmocka_run_group_tests_name("net/url, resolve", tests, NULL, NULL);
+}

@@ -1,0 +1,557 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tangd/keys.c and keygen.c: the folder as it is read, pairs made when none is advertised, and messages from outside. */
+#include "keyfile.h"
+
+#include "tang/tang.h"
+#include "tangd/keygen.h"
+#include "tangd/keys.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct folder folder;
+static struct keys *keys;
+
+static int open_folder(void **state)
+{
+	(void)state;
+	folder_make(&folder);
+	assert_int_equal(keys_open(folder.path, &keys, NULL), 0);
+	return 0;
+}
+
+static int close_folder(void **state)
+{
+	(void)state;
+	keys_free(&keys);
+	assert_null(keys);
+	folder_remove(&folder);
+	return 0;
+}
+
+static const struct public_keys *refresh(void)
+{
+	const struct public_keys *side = NULL;
+	struct error err = {0};
+
+	if (keys_refresh(keys, &side, &err) < 0)
+		fail_msg("%s", err.text);
+	return side;
+}
+
+/* Refreshes, and gives back what was said on standard error (the caller's). */
+static char *refresh_loudly(const struct public_keys **side)
+{
+	struct capture capture;
+	char *text;
+	int rc;
+
+	capture_begin(&capture);
+	rc = keys_refresh(keys, side, NULL);
+	text = capture_end(&capture);
+	assert_int_equal(rc, 0);
+	return text;
+}
+
+static const struct public_key *find(const struct public_keys *side, const json_t *jwk,
+				     size_t *index)
+{
+	char thumbprint[JOSE_THUMBPRINT_MAX];
+
+	(void)key_thumbprint(jwk, JOSE_S256, thumbprint);
+	for (size_t i = 0; i < side->count; i++) {
+		if (strcmp(side->key[i].thumbprint[JOSE_S256], thumbprint) != 0)
+			continue;
+		if (index)
+			*index = i;
+		return &side->key[i];
+	}
+	return NULL;
+}
+
+/* The keys of an advertisement, verified. The caller's. */
+static json_t *advertised_keys(const char *advertisement)
+{
+	JSON_AUTO json_t *jws = json_loads(advertisement, 0, NULL);
+	JSON_AUTO json_t *set = NULL;
+
+	assert_non_null(jws);
+	assert_int_equal(tang_advertisement_verify(jws, &set, NULL), 0);
+	return json_incref(json_at(set, "keys"));
+}
+
+static bool advertises(const char *advertisement, const json_t *jwk)
+{
+	JSON_AUTO json_t *list = advertised_keys(advertisement);
+	char wanted[JOSE_THUMBPRINT_MAX];
+	const json_t *one;
+	size_t i;
+
+	(void)key_thumbprint(jwk, JOSE_S256, wanted);
+	json_array_foreach(list, i, one) {
+		if (jose_thumbprint_matches(one, wanted, NULL))
+			return true;
+	}
+	return false;
+}
+
+static void test_missing_folder_and_file_are_refused(void **state)
+{
+	struct keys *none = NULL;
+	struct error err = {0};
+	char path[128];
+
+	(void)state;
+	assert_int_equal(keys_open("/nonexistent/keys", &none, &err), -ENOENT);
+	assert_non_null(strstr(err.text, "Error calling stat() on path: /nonexistent/keys"));
+	folder_write(&folder, "file", "");
+	(void)snprintf(path, sizeof(path), "%s/file", folder.path);
+	assert_int_equal(keys_open(path, &none, &err), -ENOTDIR);
+	assert_non_null(strstr(err.text, "Path is not a directory: "));
+	assert_null(none);
+}
+
+/* The files of a new pair: whole, 0440, named after their thumbprints. */
+static void assert_generated_pair(void)
+{
+	DIR *listing = opendir(folder.path);
+	const struct dirent *entry;
+	size_t count = 0;
+
+	assert_non_null(listing);
+	while ((entry = readdir(listing))) {
+		JSON_AUTO json_t *jwk = NULL;
+		char path[512];
+		char name[JOSE_THUMBPRINT_MAX + 4];
+		char thumbprint[JOSE_THUMBPRINT_MAX];
+		struct stat st;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		(void)snprintf(path, sizeof(path), "%s/%s", folder.path, entry->d_name);
+		jwk = json_load_file(path, 0, NULL);
+		assert_non_null(jwk);
+		(void)snprintf(name, sizeof(name), "%s.jwk",
+			       key_thumbprint(jwk, JOSE_S256, thumbprint));
+		assert_string_equal(entry->d_name, name);
+		assert_int_equal(stat(path, &st), 0);
+		assert_int_equal(st.st_mode & 07777, 0440);
+		assert_string_equal(text_at(jwk, "crv"), "P-521");
+		count++;
+	}
+	(void)closedir(listing);
+	assert_int_equal(count, 2);
+}
+
+static void test_empty_folder_gets_a_pair(void **state)
+{
+	const struct public_keys *side = refresh();
+	JSON_AUTO json_t *list = advertised_keys(side->advertisement);
+
+	(void)state;
+	assert_int_equal(side->count, 2);
+	assert_int_equal(json_array_size(list), 2);
+	assert_int_equal(side->key[0].is_exchange + side->key[1].is_exchange, 1);
+	assert_generated_pair();
+	/* and only one */
+	side = refresh();
+	assert_int_equal(side->count, 2);
+	assert_int_equal(folder_count(&folder), 2);
+}
+
+static void test_rotated_keys_alone_get_a_pair_beside_them(void **state)
+{
+	JSON_AUTO json_t *signing = key_make(&folder, ".old-sig.jwk", "{'alg':'ES512'}");
+	JSON_AUTO json_t *exchange = key_make(&folder, ".old-exc.jwk", "{'alg':'ECMR'}");
+	const struct public_keys *side = refresh();
+	const struct public_key *old;
+
+	(void)state;
+	assert_int_equal(side->count, 4);
+	assert_int_equal(folder_count(&folder), 4);
+	assert_false(advertises(side->advertisement, signing));
+	assert_false(advertises(side->advertisement, exchange));
+	/* but the old ones still serve */
+	old = find(side, exchange, NULL);
+	assert_true(old && old->is_exchange && !old->advertisement);
+	old = find(side, signing, NULL);
+	assert_non_null(old->advertisement);
+}
+
+static void test_one_advertised_key_of_either_sort_is_enough(void **state)
+{
+	static const char *const wanted[] = {"{'alg':'ES512'}", "{'alg':'ECMR'}"};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(wanted); i++) {
+		JSON_AUTO json_t *jwk = key_make(&folder, "a.jwk", wanted[i]);
+		const struct public_keys *side = refresh();
+
+		assert_int_equal(side->count, 1);
+		assert_int_equal(folder_count(&folder), 1);
+		assert_int_equal(side->advertisement != NULL, i == 0);
+		if (i == 0)
+			assert_true(advertises(side->advertisement, jwk));
+	}
+}
+
+static void test_broken_file_makes_no_new_identity(void **state)
+{
+	const struct public_keys *side = NULL;
+	char *said;
+
+	(void)state;
+	folder_write(&folder, "a.jwk", "{broken");
+	said = refresh_loudly(&side);
+	assert_int_equal(side->count, 0);
+	assert_null(side->advertisement);
+	assert_int_equal(folder_count(&folder), 1);
+	assert_non_null(strstr(said, "Cannot load JSON file ("));
+	assert_non_null(strstr(said, "/a.jwk); skipping"));
+	free(said);
+}
+
+static void test_unusable_files_are_left_out_loudly_and_the_rest_serves(void **state)
+{
+	static const struct {
+		const char *name;
+		const char *text;
+	} rows[] = {
+		{"broken.jwk", "{'kty':"},
+		{"empty.jwk", ""},
+		{"array.jwk", "[]"},
+		{"oct.jwk", "{'kty':'oct','k':'AAAA','alg':'HS256','key_ops':['sign','verify']}"},
+		{"rsa.jwk", "{'kty':'RSA','n':'AQAB','e':'AQAB','key_ops':['sign','verify']}"},
+		{"offcurve.jwk",
+		 "{'kty':'EC','crv':'P-256','x':'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA',"
+		 "'y':'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA','alg':'ECMR',"
+		 "'d':'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE'}"},
+		{"curve.jwk", "{'kty':'EC','crv':'secp256k1','x':'AA','y':'AA','d':'AA'}"},
+	};
+	JSON_AUTO json_t *signing = key_make(&folder, "sig.jwk", "{'alg':'ES512'}");
+	JSON_AUTO json_t *exchange = key_make(&folder, "exc.jwk", "{'alg':'ECMR'}");
+	const struct public_keys *side = NULL;
+	JSON_AUTO json_t *list = NULL;
+	char *said;
+
+	(void)state;
+	json_decref(key_make(&folder, "wrap.jwk", "{'alg':'ES512','key_ops':['verify']}"));
+	for (size_t i = 0; i < COUNT(rows); i++)
+		folder_write(&folder, rows[i].name, rows[i].text);
+	said = refresh_loudly(&side);
+	for (size_t i = 0; i < COUNT(rows); i++)
+		unit_check(strstr(said, rows[i].name) != NULL, rows[i].name);
+	assert_null(strstr(said, "sig.jwk"));
+	free(said);
+	list = advertised_keys(side->advertisement);
+	assert_int_equal(json_array_size(list), 2);
+	assert_true(advertises(side->advertisement, signing));
+	assert_true(advertises(side->advertisement, exchange));
+	/* A warning is said when a file is first seen, not at every request. */
+	said = refresh_loudly(&side);
+	assert_string_equal(said, "");
+	free(said);
+}
+
+static void test_other_names_are_ignored(void **state)
+{
+	static const char *const names[] = {"key.json",	 "jwk",	  ".jwk",
+					    "a.jwk.bak", "a.JWK", "ajwk"};
+	JSON_AUTO json_t *other = key_generate("{'alg':'ES256'}");
+
+	(void)state;
+	json_decref(key_make(&folder, "sig.jwk", "{'alg':'ES512'}"));
+	for (size_t i = 0; i < COUNT(names); i++)
+		key_write(&folder, names[i], other);
+	assert_int_equal(refresh()->count, 1);
+}
+
+static void test_huge_file_is_left_out(void **state)
+{
+	JSON_AUTO json_t *huge = key_generate("{'alg':'ECMR'}");
+	char *padding = malloc(JOSE_JWK_MAX + 1);
+	const struct public_keys *side = NULL;
+	char *said;
+
+	(void)state;
+	json_decref(key_make(&folder, "sig.jwk", "{'alg':'ES512'}"));
+	assert_non_null(padding);
+	memset(padding, 'x', JOSE_JWK_MAX);
+	padding[JOSE_JWK_MAX] = '\0';
+	assert_int_equal(json_object_set_new(huge, "x-note", json_string(padding)), 0);
+	free(padding);
+	key_write(&folder, "huge.jwk", huge);
+	said = refresh_loudly(&side);
+	assert_int_equal(side->count, 1);
+	assert_non_null(strstr(said, "huge.jwk"));
+	free(said);
+}
+
+static void test_changed_folder_is_noticed(void **state)
+{
+	JSON_AUTO json_t *first = key_make(&folder, "a.jwk", "{'alg':'ES512'}");
+	JSON_AUTO json_t *second = NULL;
+	JSON_AUTO json_t *third = NULL;
+
+	(void)state;
+	assert_true(advertises(refresh()->advertisement, first));
+	second = key_make(&folder, "b.jwk", "{'alg':'ES256'}");
+	assert_true(advertises(refresh()->advertisement, second));
+	/* rotated: the same file by another name */
+	assert_int_equal(renameat(folder.fd, "a.jwk", folder.fd, ".a.jwk"), 0);
+	assert_false(advertises(refresh()->advertisement, first));
+	assert_non_null(find(refresh(), first, NULL));
+	/* replaced: the same name for another file */
+	third = key_make(&folder, "new", "{'alg':'ES256'}");
+	assert_int_equal(renameat(folder.fd, "new", folder.fd, "b.jwk"), 0);
+	assert_true(advertises(refresh()->advertisement, third));
+	assert_false(advertises(refresh()->advertisement, second));
+	/* removed */
+	assert_int_equal(unlinkat(folder.fd, ".a.jwk", 0), 0);
+	assert_null(find(refresh(), first, NULL));
+}
+
+static void test_unchanged_folder_is_not_read_again(void **state)
+{
+	const char *before;
+
+	(void)state;
+	json_decref(key_make(&folder, "a.jwk", "{'alg':'ES512'}"));
+	before = refresh()->advertisement;
+	/* ECDSA signatures are random, so an advertisement signed anew would differ. */
+	for (int i = 0; i < 3; i++)
+		assert_ptr_equal(refresh()->advertisement, before);
+}
+
+static void test_folder_that_went_away_is_an_error(void **state)
+{
+	const struct public_keys *side = NULL;
+	struct error err = {0};
+
+	(void)state;
+	assert_int_equal(rmdir(folder.path), 0);
+	assert_true(keys_refresh(keys, &side, &err) < 0);
+	assert_true(err.code < 0);
+	assert_null(side);
+	assert_int_equal(mkdir(folder.path, 0700), 0);
+}
+
+static void test_rotated_signing_key_vouches_for_the_new_ones(void **state)
+{
+	JSON_AUTO json_t *old = key_make(&folder, ".old.jwk", "{'alg':'ES256'}");
+	JSON_AUTO json_t *new = key_make(&folder, "new.jwk", "{'alg':'ES512'}");
+	JSON_AUTO json_t *exchange = key_make(&folder, "exc.jwk", "{'alg':'ECMR'}");
+	const struct public_keys *side = refresh();
+	JSON_AUTO json_t *jws = json_loads(find(side, old, NULL)->advertisement, 0, NULL);
+	JSON_AUTO json_t *plain = json_loads(side->advertisement, 0, NULL);
+
+	(void)state;
+	assert_int_equal(jose_jws_verify(jws, old, NULL), 0);
+	assert_int_equal(jose_jws_verify(jws, new, NULL), 0);
+	assert_int_equal(jose_jws_verify(plain, old, NULL), -EBADMSG);
+	assert_false(advertises(find(side, old, NULL)->advertisement, old));
+	assert_true(advertises(find(side, old, NULL)->advertisement, exchange));
+	assert_null(find(side, exchange, NULL)->advertisement);
+}
+
+static void test_public_side_holds_no_private_member(void **state)
+{
+	const struct public_keys *side = refresh();
+	JSON_AUTO json_t *list = advertised_keys(side->advertisement);
+	const json_t *jwk;
+	size_t i;
+
+	(void)state;
+	json_array_foreach(list, i, jwk) {
+		assert_null(json_object_get(jwk, "d"));
+	}
+}
+
+/* Asks key `index` to multiply the generator-made point `x`. */
+static int32_t answer(uint32_t version, uint32_t index, const struct jose_point *x,
+		      struct key_reply *reply)
+{
+	struct key_request request = {.version = version, .key = index, .x = *x};
+
+	memset(reply, 0xee, sizeof(*reply));
+	keys_answer(keys, &request, reply);
+	assert_int_equal(reply->version, MESSAGE_VERSION);
+	return reply->status;
+}
+
+static bool is_blank(const struct jose_point *point)
+{
+	static const struct jose_point blank;
+
+	return memcmp(point, &blank, sizeof(blank)) == 0;
+}
+
+static void test_exchange_multiplies_by_the_key_that_is_named(void **state)
+{
+	static const char *const wanted[] = {"{'alg':'ECMR'}", "{'alg':'ECMR','crv':'P-256'}",
+					     "{'kty':'EC','crv':'P-384','key_ops':['deriveKey']}"};
+	json_t *jwk[COUNT(wanted)] = {NULL};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(wanted); i++) {
+		char name[16];
+
+		/* the second is rotated, and still answers */
+		(void)snprintf(name, sizeof(name), "%s%zu.jwk", i == 1 ? "." : "", i);
+		jwk[i] = key_make(&folder, name, wanted[i]);
+	}
+	for (size_t i = 0; i < COUNT(wanted); i++) {
+		const struct jose_curve *curve = jose_curve_named(text_at(jwk[i], "crv"));
+		SECRET_AUTO struct secret d = {0};
+		SECRET_AUTO struct secret e = {0};
+		struct jose_point x;
+		struct jose_point expected;
+		struct key_reply reply;
+		size_t index = 0;
+
+		assert_non_null(find(refresh(), jwk[i], &index));
+		assert_int_equal(jose_point_generate(curve, &e, &x, NULL), 0);
+		assert_int_equal(jose_scalar_from_jwk(jwk[i], curve, &d, NULL), 0);
+		assert_int_equal(jose_point_multiply(&d, &x, &expected, NULL), 0);
+		assert_int_equal(answer(MESSAGE_VERSION, (uint32_t)index, &x, &reply), 0);
+		assert_memory_equal(&reply.y, &expected, sizeof(expected));
+		json_drop(&jwk[i]);
+	}
+}
+
+static void test_messages_that_are_wrong_are_refused(void **state)
+{
+	JSON_AUTO json_t *signing = key_make(&folder, "sig.jwk", "{'alg':'ES512'}");
+	JSON_AUTO json_t *exchange = key_make(&folder, "exc.jwk", "{'alg':'ECMR'}");
+	const struct public_keys *side = refresh();
+	SECRET_AUTO struct secret e = {0};
+	SECRET_AUTO struct secret f = {0};
+	struct jose_point x;
+	struct jose_point off;
+	struct jose_point p256;
+	struct jose_point wild;
+	struct jose_point zero = {.curve = JOSE_P521};
+	struct key_reply reply;
+	size_t exc = 0;
+	size_t sig = 0;
+	const int none = 77;
+
+	(void)state;
+	assert_non_null(find(side, exchange, &exc));
+	assert_non_null(find(side, signing, &sig));
+	assert_int_equal(jose_point_generate(jose_curve(JOSE_P521), &e, &x, NULL), 0);
+	assert_int_equal(jose_point_generate(jose_curve(JOSE_P256), &f, &p256, NULL), 0);
+	off = x;
+	off.y[65] ^= 1;
+	wild = x;
+	memcpy(&wild.curve, &none, sizeof(wild.curve));
+	{
+		const struct {
+			const char *name;
+			uint32_t version;
+			uint32_t key;
+			const struct jose_point *x;
+			int32_t status;
+		} rows[] = {
+			{"good", MESSAGE_VERSION, (uint32_t)exc, &x, 0},
+			{"version 0", 0, (uint32_t)exc, &x, -ENOENT},
+			{"version 2", MESSAGE_VERSION + 1, (uint32_t)exc, &x, -ENOENT},
+			{"index beyond", MESSAGE_VERSION, 2, &x, -ENOENT},
+			{"index far beyond", MESSAGE_VERSION, UINT32_MAX, &x, -ENOENT},
+			{"signing key", MESSAGE_VERSION, (uint32_t)sig, &x, -ENOENT},
+			{"other curve", MESSAGE_VERSION, (uint32_t)exc, &p256, -EINVAL},
+			{"no curve", MESSAGE_VERSION, (uint32_t)exc, &wild, -EINVAL},
+			{"off the curve", MESSAGE_VERSION, (uint32_t)exc, &off, -EINVAL},
+			{"zeros", MESSAGE_VERSION, (uint32_t)exc, &zero, -EINVAL},
+		};
+
+		for (size_t i = 0; i < COUNT(rows); i++) {
+			unit_check(answer(rows[i].version, rows[i].key, rows[i].x, &reply) ==
+					   rows[i].status,
+				   rows[i].name);
+			unit_check(is_blank(&reply.y) == (rows[i].status != 0), rows[i].name);
+		}
+	}
+}
+
+static void test_keygen_takes_names_and_overwrites_nothing(void **state)
+{
+	struct error err = {0};
+
+	(void)state;
+	assert_int_equal(keygen_pair(folder.fd, "sig", "exc", NULL), 0);
+	assert_true(folder_has(&folder, "sig.jwk") && folder_has(&folder, "exc.jwk"));
+	assert_int_equal(folder_count(&folder), 2);
+	/* the second name is taken: the first, which was free, is not left behind */
+	assert_int_equal(keygen_pair(folder.fd, "other", "exc", &err), -EEXIST);
+	assert_int_equal(folder_count(&folder), 2);
+	assert_int_equal(keygen_pair(folder.fd, "sig", "other", &err), -EEXIST);
+	assert_int_equal(folder_count(&folder), 2);
+}
+
+static void test_keygen_refuses_names_that_are_no_file_of_the_folder(void **state)
+{
+	static const char *const names[] = {"", ".hidden", "../out", "a/b", "/abs"};
+	char longest[300];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(names); i++) {
+		unit_check(keygen_pair(folder.fd, names[i], "exc", NULL) == -EINVAL, names[i]);
+		unit_check(keygen_pair(folder.fd, "sig", names[i], NULL) == -EINVAL, names[i]);
+	}
+	memset(longest, 'n', sizeof(longest));
+	longest[sizeof(longest) - 1] = '\0';
+	assert_int_equal(keygen_pair(folder.fd, longest, "exc", NULL), -ENAMETOOLONG);
+	assert_int_equal(folder_count(&folder), 0);
+}
+
+static void test_keygen_keeps_the_mode_whatever_the_umask(void **state)
+{
+	static const mode_t masks[] = {0, 0777};
+	struct stat st;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(masks); i++) {
+		mode_t before = umask(masks[i]);
+		int rc = keygen_pair(folder.fd, i ? "a" : "b", i ? "c" : "d", NULL);
+
+		(void)umask(before);
+		assert_int_equal(rc, 0);
+		assert_int_equal(fstatat(folder.fd, i ? "a.jwk" : "b.jwk", &st, 0), 0);
+		assert_int_equal(st.st_mode & 07777, 0440);
+	}
+}
+
+#define CASE(test) cmocka_unit_test_setup_teardown(test, open_folder, close_folder)
+
+int main(int argc, char *argv[])
+{
+	static const struct CMUnitTest tests[] = {
+		CASE(test_missing_folder_and_file_are_refused),
+		CASE(test_empty_folder_gets_a_pair),
+		CASE(test_rotated_keys_alone_get_a_pair_beside_them),
+		CASE(test_one_advertised_key_of_either_sort_is_enough),
+		CASE(test_broken_file_makes_no_new_identity),
+		CASE(test_unusable_files_are_left_out_loudly_and_the_rest_serves),
+		CASE(test_other_names_are_ignored),
+		CASE(test_huge_file_is_left_out),
+		CASE(test_changed_folder_is_noticed),
+		CASE(test_unchanged_folder_is_not_read_again),
+		CASE(test_folder_that_went_away_is_an_error),
+		CASE(test_rotated_signing_key_vouches_for_the_new_ones),
+		CASE(test_public_side_holds_no_private_member),
+		CASE(test_exchange_multiplies_by_the_key_that_is_named),
+		CASE(test_messages_that_are_wrong_are_refused),
+		CASE(test_keygen_takes_names_and_overwrites_nothing),
+		CASE(test_keygen_refuses_names_that_are_no_file_of_the_folder),
+		CASE(test_keygen_keeps_the_mode_whatever_the_umask),
+	};
+
+	unit_begin(argc, argv);
+	return cmocka_run_group_tests_name("tangd/keys, keygen", tests, NULL, NULL);
+}
