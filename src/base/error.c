@@ -2,8 +2,17 @@
 #include "base/error.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+
+/* Line and paragraph separators, and the characters that turn the direction of text (U+200E…2069), make a line lie. */
+static bool turns_text(const unsigned char *text)
+{
+	return (text[1] == 0x80 &&
+		(text[2] == 0x8e || text[2] == 0x8f || (text[2] >= 0xa8 && text[2] <= 0xae))) ||
+	       (text[1] == 0x81 && text[2] >= 0xa6 && text[2] <= 0xa9);
+}
 
 /* Length of the UTF-8 sequence that begins at `text`; 0 when it is none, or is a control character (C0, DEL, C1). */
 static size_t shown_length(const unsigned char *text)
@@ -12,7 +21,10 @@ static size_t shown_length(const unsigned char *text)
 
 	if (*text < 0x80)
 		return *text >= 0x20 && *text != 0x7f;
-	if (*text < 0xc2 || *text > 0xf4 || (*text == 0xc2 && text[1] < 0xa0))
+	if (*text < 0xc2 || *text > 0xf4 || (*text == 0xc2 && text[1] < 0xa0) ||
+	    (*text == 0xe0 && text[1] < 0xa0) || (*text == 0xed && text[1] > 0x9f) ||
+	    (*text == 0xf0 && text[1] < 0x90) || (*text == 0xf4 && text[1] > 0x8f) ||
+	    (*text == 0xe2 && turns_text(text)))
 		return 0;
 	length += 1U + (*text >= 0xe0) + (*text >= 0xf0);
 	for (size_t i = 1; i < length; i++)
@@ -48,15 +60,15 @@ void error_record(struct error *err, int code, const char *format, ...)
 	err->code = code;
 }
 
-int error_prefix(struct error *err, const char *format, ...)
+void error_prefix(struct error *err, const char *format, ...)
 {
 	va_list args;
 	char prefix[ERROR_TEXT_MAX];
 
 	if (!err)
-		return 0;
+		return;
 	va_start(args, format);
 	(void)vsnprintf(prefix, sizeof(prefix), format, args);
 	va_end(args);
-	return error_set(err, err->code, "%s%s", prefix, err->text);
+	error_record(err, err->code, "%s%s", prefix, err->text);
 }

@@ -30,9 +30,9 @@ void error_record(struct error *err, int code, const char *format, ...)
 
 /*
  * Puts the formatted text before the reason that is there: for a name only the caller knows (`/dev/sda5: slot 1: `).
- * Returns the code of the record. `err` may be NULL (then 0).
+ * `err` may be NULL.
  */
-int error_prefix(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void error_prefix(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Records out of memory and returns -ENOMEM. `err` may be NULL. */
 static inline int error_nomem(struct error *err)

@@ -41,6 +41,7 @@ static unsigned char *map_pages(size_t size)
 	if (mlock(base, size) != 0)
 		arena.lock_failed = true;
 	(void)madvise(base, size, MADV_DONTDUMP);
+	(void)madvise(base, size, MADV_WIPEONFORK);
 	return base;
 }
 

@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 /*
- * A secret owns `size` bytes at `data`. They come from one page-aligned arena that is locked once (a large secret has pages
+ * A secret owns `size` bytes at `data`. A child process finds zeros in their place. They come from one page-aligned arena that is locked once (a large secret has pages
  * of its own), so that freeing one never unlocks its neighbour. Zero-initialise it (`struct secret s = {0}`).
  */
 struct secret {

@@ -27,10 +27,12 @@ static int activate(struct luks_device *device, const char *name, int keyslot,
 			device->path);
 	if (rc == -EEXIST || rc == -EBUSY)
 		return device_error(device, rc, "cannot map it: it is already unlocked", err);
-	if (rc == -EPERM || rc == -ENOENT)
+	if (rc == -EPERM || rc == -ENOENT) {
+		*device->message = '\0';
 		return error_set(err, -EPERM,
 				 "luks: %s: the recovered passphrase does not open keyslot %d",
 				 device->path, keyslot);
+	}
 	return rc < 0 ? device_error(device, rc, "cannot map it", err) : rc;
 }
 

@@ -128,7 +128,9 @@ ssize_t net_receive(const struct net_connection *connection, void *data, size_t 
 	int allowed = deadline_left_ms(deadline);
 
 	for (;;) {
-		int rc = wait_for(connection->fd, POLLIN, deadline);
+		/* Asked first: where data keeps flowing, waiting would never find the time passed. */
+		int rc = deadline_passed(deadline) ? -ETIMEDOUT
+						   : wait_for(connection->fd, POLLIN, deadline);
 		ssize_t got;
 
 		if (rc < 0)

@@ -138,8 +138,7 @@ static int feed_line_byte(struct reply *reply, char byte, struct error *err)
 {
 	int rc;
 
-	if (++reply->head_size > REPLY_HEAD_MAX && reply->state != REPLY_CHUNK_SIZE &&
-	    reply->state != REPLY_CHUNK_END)
+	if (++reply->head_size > REPLY_HEAD_MAX)
 		return error_set(err, -EFBIG, "the answer's head is larger than %d bytes",
 				 REPLY_HEAD_MAX);
 	if (byte == '\0')

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Of the head and of all that is no body, the lines between chunks included; and of one line. Bytes. */
 enum { REPLY_HEAD_MAX = 16 * 1024, REPLY_LINE_MAX = 4096 };
 
 enum reply_state {

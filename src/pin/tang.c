@@ -208,9 +208,11 @@ static int read_sealed(const json_t *jwe, struct sealed *sealed, struct error *e
 				    &sealed->hash, err);
 	if (rc == 0)
 		rc = jose_point_from_jwk(sealed->server_jwk, &sealed->server_key, err);
-	if (rc == 0 &&
-	    jose_point_from_jwk(json_object_get(sealed->header, "epk"), &sealed->c, err) < 0)
-		rc = error_prefix(err, "the JWE's 'epk': ");
+	if (rc == 0) {
+		rc = jose_point_from_jwk(json_object_get(sealed->header, "epk"), &sealed->c, err);
+		if (rc < 0)
+			error_prefix(err, "the JWE's 'epk': ");
+	}
 	if (rc == 0 && sealed->c.curve != sealed->server_key.curve)
 		rc = error_set(err, -EBADMSG, "the JWE's 'epk' is on another curve than its key");
 	return rc < 0 ? -EBADMSG : 0;

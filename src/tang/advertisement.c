@@ -74,6 +74,8 @@ int tang_advertisement_sign(const json_t *keys, const json_t *signers, json_t **
 	size_t i;
 	int rc;
 
+	if (!header)
+		return error_nomem(err);
 	if (json_array_size(signers) == 0)
 		return error_set(err, -EINVAL, "no signing key for the advertisement");
 	rc = make_payload(keys, &made, err);
@@ -131,6 +133,10 @@ int tang_advertisement_verify(const json_t *jws, json_t **key_set, struct error 
 	keys = json_object_get(set, "keys");
 	if (!json_is_array(keys))
 		return malformed(err, "its payload is not a JWKSet");
+	/* Each key is tried on each signature: anyone may send this, and it must end soon. */
+	if (json_array_size(keys) > TANG_KEYS_MAX ||
+	    json_array_size(json_object_get(jws, "signatures")) > TANG_KEYS_MAX)
+		return malformed(err, "too many keys or signatures");
 	rc = verify_each(jws, keys, err);
 	if (rc < 0)
 		return rc;

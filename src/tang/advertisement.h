@@ -11,6 +11,9 @@
 /* Longest advertisement that is read from the network or a file, bytes. */
 enum { TANG_ADVERTISEMENT_MAX = 256 * 1024 };
 
+/* Most keys, and most signatures, of an advertisement that is verified. */
+enum { TANG_KEYS_MAX = 64 };
+
 /* Says whether a key signs advertisements: EC, for sign and verify, and its `alg`, if any, that of its curve. */
 bool tang_is_signing_key(const json_t *jwk);
 

@@ -299,7 +299,14 @@ int http_server_timeout(const struct http_server *server)
 
 void http_server_run(struct http_server *server)
 {
-	(void)MHD_run(server->daemon);
+	unsigned before;
+
+	/* At a limit the library stops accepting, and goes on only in the run after one that ended connections; nothing else
+	 * would wake us for it. */
+	do {
+		before = server->connections;
+		(void)MHD_run(server->daemon);
+	} while (server->connections < before);
 }
 
 unsigned http_server_connections(const struct http_server *server)

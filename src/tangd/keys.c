@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -100,6 +101,18 @@ static DIR *open_listing(const struct keys *keys)
 	return listing;
 }
 
+/* Closes the listing. An error is not an end: a folder that cannot be read to its end must not count as empty. */
+static int end_listing(const struct keys *keys, DIR *listing, struct error *err)
+{
+	int failure = errno;
+
+	(void)closedir(listing);
+	if (failure == 0)
+		return 0;
+	return error_set(err, -failure, "cannot read the folder '%s': %s", keys->path,
+			 strerror(failure));
+}
+
 /* FNV-1a: two states of a folder are told apart, nobody is kept from anything by it. */
 static uint64_t mix(uint64_t hash, const void *data, size_t size)
 {
@@ -117,11 +130,12 @@ static int take_fingerprint(const struct keys *keys, uint64_t *fingerprint, stru
 	uint64_t sum = 1;
 	const struct dirent *entry;
 	struct stat st;
+	int rc;
 
 	if (!listing)
 		return error_set(err, -errno, "cannot read the folder '%s': %s", keys->path,
 				 strerror(errno));
-	while ((entry = readdir(listing))) {
+	while ((errno = 0, entry = readdir(listing))) {
 		uint64_t hash = 0xcbf29ce484222325;
 
 		if (!is_key_file(entry->d_name) ||
@@ -134,19 +148,24 @@ static int take_fingerprint(const struct keys *keys, uint64_t *fingerprint, stru
 		hash = mix(hash, &st.st_ctim, sizeof(st.st_ctim));
 		sum += hash;
 	}
-	(void)closedir(listing);
+	rc = end_listing(keys, listing, err);
 	*fingerprint = sum ? sum : 1;
-	return 0;
+	return rc;
 }
 
 static int read_jwk(const struct keys *keys, const char *name, json_t **jwk, struct error *err)
 {
-	FD_AUTO int fd = openat(keys->folder_fd, name, O_RDONLY | O_CLOEXEC);
+	/* Without waiting: a FIFO of such a name would keep us for ever. */
+	FD_AUTO int fd = openat(keys->folder_fd, name,
+				O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	SECRET_AUTO struct secret text = {0};
+	struct stat st;
 	int rc;
 
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &st) != 0)
 		return error_set(err, -errno, "%s", strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return error_set(err, -EINVAL, "not a regular file");
 	rc = fd_read_secret(fd, name, JOSE_JWK_MAX, &text, err);
 	return rc < 0 ? rc : json_parse((const char *)text.data, text.size, name, jwk, err);
 }
@@ -221,27 +240,45 @@ static int load_file(struct keys *keys, const char *name, struct error *err)
 	return rc != 0 ? rc : take_key(keys, jwk, name[0] == '.', err);
 }
 
+/* Failures that say nothing of the file: to go on without its key would last until the folder changes. */
+static bool is_passing(int code)
+{
+	return code == -EMFILE || code == -ENFILE || code == -ENOMEM || code == -EIO ||
+	       code == -EINTR;
+}
+
 /* Reads the key files; `*advertised` counts those that are not hidden, the unusable ones too. */
 static int load_folder(struct keys *keys, size_t *advertised, struct error *err)
 {
 	DIR *listing = open_listing(keys);
 	const struct dirent *entry;
 	struct error why = {0};
+	int code = 0;
+	int rc = 0;
 
 	if (!listing)
 		return error_set(err, -errno, "cannot read the folder '%s': %s", keys->path,
 				 strerror(errno));
 	*advertised = 0;
-	while ((entry = readdir(listing)) && keys->side.count < KEY_FILES_MAX) {
+	while (rc == 0 && (errno = 0, entry = readdir(listing))) {
 		if (!is_key_file(entry->d_name))
 			continue;
+		if (keys->side.count >= KEY_FILES_MAX)
+			rc = error_set(err, -E2BIG, "'%s' holds more than %d key files", keys->path,
+				       KEY_FILES_MAX);
 		*advertised += entry->d_name[0] != '.';
-		if (load_file(keys, entry->d_name, &why) < 0)
+		code = rc == 0 ? load_file(keys, entry->d_name, &why) : 0;
+		if (is_passing(code))
+			rc = error_set(err, code, "cannot read '%s/%s': %s", keys->path,
+				       entry->d_name, why.text);
+		else if (code < 0)
 			log_warning("Cannot load JSON file (%s/%s); skipping: %s", keys->path,
 				    entry->d_name, why.text);
 	}
+	if (rc == 0)
+		return end_listing(keys, listing, err);
 	(void)closedir(listing);
-	return 0;
+	return rc;
 }
 
 static int collect(const struct keys *keys, json_t **advertised, json_t **signers)
@@ -315,6 +352,12 @@ static int reload(struct keys *keys, struct error *err)
 
 	drop_all(keys);
 	rc = load_folder(keys, &advertised, err);
+	/* Two servers that start at once, as inetd starts them, must not make a pair each. */
+	if (rc == 0 && advertised == 0) {
+		(void)flock(keys->folder_fd, LOCK_EX);
+		drop_all(keys);
+		rc = load_folder(keys, &advertised, err);
+	}
 	/* Only where there is none: a pair made because a file is broken would be a new identity that nobody asked for. */
 	if (rc == 0 && advertised == 0) {
 		drop_all(keys);
@@ -322,6 +365,7 @@ static int reload(struct keys *keys, struct error *err)
 		if (rc == 0)
 			rc = load_folder(keys, &advertised, err);
 	}
+	(void)flock(keys->folder_fd, LOCK_UN);
 	if (rc == 0)
 		rc = sign_all(keys, err);
 	forget_jwks(keys);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -111,7 +112,9 @@ static void pump_step(struct pump *pump, short events)
 			pump_end(pump);
 	}
 	if (pump->filled > 0) {
-		ssize_t put = write(pump->to, pump->buffer, pump->filled);
+		/* A pipe that polls writable takes PIPE_BUF bytes without waiting, and no more is promised. */
+		size_t most = pump->filled < PIPE_BUF ? pump->filled : PIPE_BUF;
+		ssize_t put = write(pump->to, pump->buffer, most);
 
 		if (put > 0) {
 			pump->filled -= (size_t)put;
@@ -161,11 +164,14 @@ static int serve_one(struct http_server *server, struct pump *in, struct pump *o
 	return rc;
 }
 
-static bool is_socket(int fd)
+/* Whether standard input and output are one socket, as inetd and systemd pass it. */
+static bool is_one_socket(void)
 {
-	struct stat st;
+	struct stat in;
+	struct stat out;
 
-	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+	return fstat(STDIN_FILENO, &in) == 0 && fstat(STDOUT_FILENO, &out) == 0 &&
+	       S_ISSOCK(in.st_mode) && in.st_dev == out.st_dev && in.st_ino == out.st_ino;
 }
 
 static int set_nonblocking(int fd)
@@ -212,12 +218,11 @@ static int serve_socket(struct http_server *server, struct error *err)
 int serve_stdio(const struct front *front, struct error *err)
 {
 	struct http_server *server = NULL;
-	bool sockets = is_socket(STDIN_FILENO) && is_socket(STDOUT_FILENO);
 	const char *address = getenv("REMOTE_ADDR"); /* set by systemd and inetd */
 	int rc = http_server_new(front, -1, address, &server, err);
 
 	if (rc == 0)
-		rc = sockets ? serve_socket(server, err) : serve_pipes(server, err);
+		rc = is_one_socket() ? serve_socket(server, err) : serve_pipes(server, err);
 	http_server_free(&server);
 	return rc;
 }

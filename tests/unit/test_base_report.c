@@ -32,7 +32,8 @@ static void test_error_prefix_keeps_the_code(void **state)
 
 	(void)state;
 	(void)error_set(&err, -EPERM, "refused");
-	assert_int_equal(error_prefix(&err, "%s: slot %d: ", "/dev/sda5", 1), -EPERM);
+	error_prefix(&err, "%s: slot %d: ", "/dev/sda5", 1);
+	assert_int_equal(err.code, -EPERM);
 	assert_string_equal(err.text, "/dev/sda5: slot 1: refused");
 }
 
@@ -40,7 +41,7 @@ static void test_error_may_be_null(void **state)
 {
 	(void)state;
 	assert_int_equal(error_set(NULL, -EIO, "x"), -EIO);
-	assert_int_equal(error_prefix(NULL, "x"), 0);
+	error_prefix(NULL, "x");
 	assert_int_equal(error_nomem(NULL), -ENOMEM);
 }
 

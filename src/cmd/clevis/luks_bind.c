@@ -87,10 +87,10 @@ static int read_options(int argc, char *argv[], struct options *options)
 static int key_from_binding(struct luks_device *device, struct secret *key, struct error *err)
 {
 	LUKS_BINDINGS_AUTO struct luks_bindings all = {0};
+	struct pin_context context = args_context(false, err);
 	int rc = luks_list(device, &all, NULL);
 
 	for (size_t i = 0; rc == 0 && i < all.count; i++) {
-		struct pin_context context = args_context(false, err);
 		SECRET_AUTO struct secret passphrase = {0};
 
 		if (luks_recover(&all.binding[i], &context, &passphrase) == 0 &&

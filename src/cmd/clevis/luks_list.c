@@ -40,6 +40,8 @@ static void print_binding(const struct luks_binding *binding)
 	}
 	text = rc == 0 ? json_dump_public(config) : NULL;
 	if (text) {
+		/* Whoever can write the token wrote this: it must not drive a terminal. */
+		error_sanitise(text);
 		(void)printf("%d: %s '%s'\n", binding->keyslot, pin->name, text);
 	} else {
 		(void)printf("%d: unknown pin\n", binding->keyslot);
