@@ -29,7 +29,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (rc == 0) {
 		FUZZ_CHECK(whole.status >= 200 || whole.status < 100);
 		FUZZ_CHECK(whole.status == pieces.status && whole.body_size == pieces.body_size);
-		FUZZ_CHECK(whole.body_size == 0 || memcmp(whole.body, pieces.body, whole.body_size) == 0);
+		FUZZ_CHECK(whole.body_size == 0 ||
+			   memcmp(whole.body, pieces.body, whole.body_size) == 0);
 	}
 	reply_free(&whole);
 	reply_free(&pieces);
