@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char text[2 * NET_URL_MAX];
 	struct net_url url;
-	int port;
+	long port;
 
 	if (size >= sizeof(text))
 		return 0;
@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text[size] = '\0';
 	if (net_url_parse(text, &url, NULL) < 0)
 		return 0;
-	port = atoi(url.port);
+	port = strtol(url.port, NULL, 10);
 	FUZZ_CHECK(*url.host && port >= 1 && port <= 65535 && url.target[0] == '/');
 	FUZZ_CHECK(!strpbrk(url.target, " \r\n\t#") && !strpbrk(url.host, " \r\n\t@/"));
 	return 0;
