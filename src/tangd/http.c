@@ -280,6 +280,8 @@ int http_server_add(struct http_server *server, int fd, struct error *err)
 	/* On failure, too, the library closes the descriptor. */
 	if (MHD_add_connection(server->daemon, fd, (struct sockaddr *)&address, length) != MHD_YES)
 		return error_set(err, -EIO, "the HTTP library refuses the connection");
+	/* Newer versions only queue it: from the next run on it counts as a connection. */
+	(void)MHD_run(server->daemon);
 	return 0;
 }
 
