@@ -43,7 +43,8 @@ print(json.dumps(j))" <<<"$point"
 @test "GET: everything else is 404" {
 	[ "$(statuses GET / /ad /advx /adv.x /ADV /adv/x /adv/a.b "/adv/$thp/" "/adv/$thp/x" "/adv/$kid" /x/adv /adv/../adv "/adv/${thp}A")" = \
 		'404 404 404 404 404 404 404 404 404 404 404 404 404' ]
-	[ "$(statuses GET '/adv?x' '/adv?' "/adv/$thp?x" /%61dv '/adv%2f' "/adv/%${thp:1}" '/adv/=' '/adv/+')" = '404 404 404 404 404 404 404 404' ]
+	[ "$(wire_statuses 'GET /adv? HTTP/1.1\r\nHost: x\r\n\r\n')" = 404 ] # newer curls leave such a ? out
+	[ "$(statuses GET '/adv?x' "/adv/$thp?x" /%61dv '/adv%2f' "/adv/%${thp:1}" '/adv/=' '/adv/+')" = '404 404 404 404 404 404 404' ]
 	[ "$(statuses GET /rec /rec/ /recx "/rec/$kid/" '/rec/a.b')" = '404 404 404 404 404' ]
 }
 

@@ -141,7 +141,7 @@ for key in keys:
 	[ "$(id -u)" = 0 ] || skip "not root: cannot mount"
 	mkdir keys
 	# shellcheck disable=SC2016
-	call unshare -m bash -c 'mount -t tmpfs -o size=4k,nr_inodes=2 small keys 2>/dev/null || exit 77
+	call unshare -m --propagation unchanged bash -c 'mount --make-rprivate / 2>/dev/null; mount -t tmpfs -o size=4k,nr_inodes=2 small keys 2>/dev/null || exit 77
 "$TANGD_KEYGEN" keys; status=$?; ls -A keys; exit $status'
 	[ "$status" != 77 ] || skip "cannot mount"
 	fails 1 'keys: '

@@ -665,7 +665,7 @@ static void test_real_connections_are_answered_as_the_contract_says(void **state
 		 "HTTP/1.1 ", 2},
 		{"expect",
 		 "POST /rec/x HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}",
-		 "HTTP/1.1 100", 1},
+		 "HTTP/1.1 400", 1},
 		{"malformed", "garbage\r\n\r\n", "HTTP/1.1 200", 0},
 		{"target", long_path, "HTTP/1.1 414", 1},
 		{"headers", long_headers, "HTTP/1.1 431", 1},
