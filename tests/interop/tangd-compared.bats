@@ -47,7 +47,7 @@ prepare() {
 	grep -qE ' should: HEAD /nope (ours=)?404' compared
 	grep -qE ' should: HTTP/1.0 ends (ours=)?200( |$)' compared
 	grep -qE ' should: Connection: close ends (ours=)?200( |$)' compared
-	grep -qE ' should: Expect (ours=)?(100,)?200( |$)' # 100 may be left out where the body came along compared
+	grep -qE ' should: Expect (ours=)?(100,)?200( |$)' compared # 100 may be left out where the body came along
 	grep -qE ' should: headers without end (ours=)?431( |$)' compared
 	grep -qE ' should: malformed (ours=)?(400|-)( |$)' compared
 	grep -qE ' should: length no number (ours=)?400[ ,]' compared
