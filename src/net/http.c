@@ -76,14 +76,30 @@ static int hand_over(struct reply *parsed, struct net_reply *reply, struct error
 	return 0;
 }
 
-int net_http(const struct net_request *request, struct deadline deadline, struct net_reply *reply,
-	     struct error *err)
+struct net_session *net_session_new(void)
+{
+	return NULL;
+}
+
+void net_session_free(struct net_session **session)
+{
+	*session = NULL;
+}
+
+void net_session_forget(struct net_session *session)
+{
+	(void)session;
+}
+
+int net_http(struct net_session *session, const struct net_request *request,
+	     struct deadline deadline, struct net_reply *reply, struct error *err)
 {
 	__attribute__((cleanup(reply_free))) struct reply parsed = {.body_max = request->reply_max};
 	struct net_connection connection = {.fd = -1};
 	struct net_url url;
 	int rc = net_url_parse(request->url, &url, err);
 
+	(void)session;
 	if (rc < 0)
 		return rc;
 	deadline = deadline_earlier(deadline, deadline_in_ms(NET_REQUEST_MS));

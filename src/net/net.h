@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The HTTP client: one request, one deadline. */
+/* The HTTP client: a request, one deadline, every address tried; https by a helper program. */
 #pragma once
 
 #include "base/deadline.h"
@@ -11,9 +11,18 @@
 /* How long one request may take when the deadline leaves more. */
 enum { NET_REQUEST_MS = 10000 };
 
+/* What https needs beyond the system's certificates: names of PEM files, NULL for none. */
+struct net_tls {
+	const char
+		*cacert;  /* certificates of the authorities that count in place of the system's */
+	const char *cert; /* the client's certificate, intermediate ones behind it */
+	const char *key;  /* its private key, when it is not in `cert` */
+};
+
 struct net_request {
 	const char *method; /* GET or POST */
-	const char *url;
+	const char *url;    /* http:// or https:// */
+	struct net_tls tls;
 	const char *content_type; /* with a body */
 	const void *body;	  /* NULL for none */
 	size_t body_size;	  /* bytes */
@@ -21,18 +30,37 @@ struct net_request {
 };
 
 struct net_reply {
-	unsigned status; /* HTTP status code: any; it is for the caller to judge */
-	char *body;	 /* malloc'd, NUL-terminated, the caller's; "" for none */
-	size_t body_size;
+	unsigned status;  /* HTTP status code: any; it is for the caller to judge */
+	char *body;	  /* malloc'd, NUL-terminated, the caller's; "" for none */
+	size_t body_size; /* bytes */
+	unsigned
+		retry_after_s; /* how long the server asks to wait before the next request (Retry-After); 0: not said */
 };
 
+struct net_session;
+
 /*
- * Sends a request and reads the reply, within NET_REQUEST_MS and by the deadline.
- * Returns 0 with `reply`; with `err` filled: -EINVAL or -ENOTSUP for the URL, -EBADMSG or -EFBIG for a malformed or too
- * large reply, and the codes of net_is_unreachable().
+ * A place for connections that stay open between requests, so that a command that asks a server twice connects once.
+ * NULL when out of memory: then each request has a connection of its own.
  */
-int net_http(const struct net_request *request, struct deadline deadline, struct net_reply *reply,
-	     struct error *err);
+struct net_session *net_session_new(void);
+
+/* Closes its connections and frees it; sets the pointer to NULL. NULL is accepted. */
+void net_session_free(struct net_session **session);
+
+/*
+ * For a child process: closes the descriptors of connections it inherited, which stay the parent's to use.
+ */
+void net_session_forget(struct net_session *session);
+
+/*
+ * Sends a request and reads the reply, within NET_REQUEST_MS and by the deadline. `session` may be NULL. Redirects are followed, a few
+ * of them and never from https to http; `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` of the environment are obeyed.
+ * Returns 0 with `reply`; with `err` filled: -EINVAL or -ENOTSUP for the URL, -EBADMSG or -EFBIG for a malformed or too
+ * large reply, -EKEYREJECTED when https finds no trust, and the codes of net_is_unreachable().
+ */
+int net_http(struct net_session *session, const struct net_request *request,
+	     struct deadline deadline, struct net_reply *reply, struct error *err);
 
 /* Says whether the code means that no server answered (refused, timed out, no route, name unknown, reset). */
 bool net_is_unreachable(int code);

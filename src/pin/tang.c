@@ -80,7 +80,7 @@ static int fetch_adv(struct pin_context *context, const struct tang_config *conf
 		return error_nomem(context->err);
 	}
 	request.url = url;
-	rc = net_http(&request, context->deadline, &reply, &why);
+	rc = net_http(NULL, &request, context->deadline, &reply, &why);
 	if (rc < 0)
 		return error_set(context->err, rc, "tang: Unable to fetch advertisement (%s): %s",
 				 url, why.text);
@@ -268,7 +268,7 @@ static int post_point(struct pin_context *context, const struct sealed *sealed,
 	request.content_type = "application/jwk+json";
 	request.body = body;
 	request.body_size = strlen(body);
-	rc = net_http(&request, context->deadline, &reply, err);
+	rc = net_http(NULL, &request, context->deadline, &reply, err);
 	answer = reply.body;
 	return rc < 0 ? rc : read_reply(sealed, &reply, y, err);
 }

@@ -17,7 +17,7 @@ static int get(const char *url, int ms, struct net_reply *reply, struct error *e
 {
 	struct net_request request = {.method = "GET", .url = url, .reply_max = REPLY_MAX};
 
-	return net_http(&request, deadline_in_ms(ms), reply, err);
+	return net_http(NULL, &request, deadline_in_ms(ms), reply, err);
 }
 
 /* Serves one request with `talk` and gives back what net_http() said. */
@@ -320,7 +320,7 @@ static struct talk_request *record_request(const char *method, const char *path,
 	server_start(&server, talk_record, seen);
 	(void)snprintf(url, sizeof(url), "%s%s", server.url, path);
 	request.url = url;
-	assert_int_equal(net_http(&request, deadline_in_ms(5000), &reply, NULL), 0);
+	assert_int_equal(net_http(NULL, &request, deadline_in_ms(5000), &reply, NULL), 0);
 	assert_string_equal(reply.body, "ok");
 	free(reply.body);
 	return seen;
