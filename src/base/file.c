@@ -193,16 +193,17 @@ static int give_name(int folder_fd, const char *temp, const char *name, enum fil
 	int failed = flags & FILE_NEW ? linkat(folder_fd, temp, folder_fd, name, 0)
 				      : renameat(folder_fd, temp, folder_fd, name);
 
-	if (failed)
+	if (failed != 0)
 		return error_set(err, -errno, "cannot create '%s': %s", name, strerror(errno));
 	if (flags & FILE_NEW)
 		(void)unlinkat(folder_fd, temp, 0);
 	if (fsync(folder_fd) == 0)
 		return 0;
-	(void)error_set(err, -errno, "cannot sync the folder of '%s': %s", name, strerror(errno));
+	failed = -errno;
 	if (flags & FILE_NEW)
 		(void)unlinkat(folder_fd, name, 0);
-	return -EIO;
+	return error_set(err, failed, "cannot sync the folder of '%s': %s", name,
+			 strerror(-failed));
 }
 
 int file_write_atomic(int folder_fd, const char *name, mode_t mode, enum file_write_flags flags,

@@ -51,8 +51,8 @@ enum file_write_flags {
 /*
  * Writes a file that is there whole or not at all, also after a power cut: a temporary file beside it with `mode` (exact,
  * the umask does not count), fsync, rename (or link, for FILE_NEW), fsync of the folder. On failure nothing is left behind.
- * `folder_fd` is the folder, `name` a name in it without slash. Returns 0, or -errno with `err` filled; after -EIO from the last
- * step, the folder's fsync, an existing file has been replaced all the same.
+ * `folder_fd` is the folder, `name` a name in it without slash. Returns 0, or -errno with `err` filled; when the last
+ * step fails, the folder's fsync, an existing file has been replaced all the same.
  */
 int file_write_atomic(int folder_fd, const char *name, mode_t mode, enum file_write_flags flags,
 		      const void *data, size_t size, struct error *err);

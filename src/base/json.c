@@ -85,3 +85,8 @@ char *json_dump_public(const json_t *json)
 {
 	return json_dumps(json, DUMP_FLAGS);
 }
+
+char *json_dump_in_order(const json_t *json)
+{
+	return json_dumps(json, DUMP_FLAGS & ~(size_t)JSON_SORT_KEYS);
+}

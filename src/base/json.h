@@ -35,3 +35,6 @@ int json_dump_secret(const json_t *json, struct secret *text, struct error *err)
 
 /* The same for public values: malloc'd, NUL-terminated, the caller's; NULL when out of memory. */
 char *json_dump_public(const json_t *json);
+
+/* The same, members in the order in which they were set: for people who read it. */
+char *json_dump_in_order(const json_t *json);

@@ -9,10 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* How deep pins may stand inside pins. */
-enum { PIN_DEPTH_MAX = 8 };
-
-static const struct pin *const pins[] = {&pin_tang, NULL};
+/* In the order of `clevis luks list` (contract of Clevis §3). */
+static const struct pin *const pins[] = {&pin_null, &pin_tang, &pin_sss, &pin_file, NULL};
 
 const struct pin *const *pin_all(void)
 {
@@ -27,6 +25,13 @@ const struct pin *pin_find(const char *name)
 	return NULL;
 }
 
+bool pin_is_name(const char *text)
+{
+	return *text && strlen(text) < PIN_NAME_MAX &&
+	       !text[strspn(text,
+			    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")];
+}
+
 int pin_name(const json_t *jwe, char name[static PIN_NAME_MAX], struct error *err)
 {
 	JSON_AUTO json_t *header = NULL;
@@ -39,8 +44,7 @@ int pin_name(const json_t *jwe, char name[static PIN_NAME_MAX], struct error *er
 	if (!read)
 		return error_set(err, -EBADMSG,
 				 "JWE is missing the required 'clevis.pin' header property");
-	if (!*read || strlen(read) >= PIN_NAME_MAX ||
-	    read[strspn(read, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")])
+	if (!pin_is_name(read))
 		return error_set(err, -EBADMSG, "Unable to locate pin '%.64s': no pin's name",
 				 read);
 	(void)snprintf(name, PIN_NAME_MAX, "%s", read);
@@ -77,90 +81,62 @@ int pin_read_node(const json_t *jwe, const char *name, json_t **header, const js
 	return 0;
 }
 
+/* The levels are counted down here, at the door, so that no pin has to. */
+static int enter(struct pin_context *context)
+{
+	if (context->depth >= PIN_DEPTH_MAX)
+		return error_set(context->err, -EINVAL, "pins nested deeper than %d levels",
+				 PIN_DEPTH_MAX);
+	context->depth++;
+	return 0;
+}
+
 int pin_seal(struct pin_context *context, const char *name, const json_t *config,
 	     const struct secret *plain, json_t **jwe)
 {
 	const struct pin *pin = pin_find(name);
+	int rc;
 
-	if (!pin)
-		return error_set(context->err, -ENOENT, "Unable to locate pin '%s'", name);
 	if (!json_is_object(config))
 		return error_set(context->err, -EINVAL,
 				 "Configuration is malformed; it should be valid JSON (an object)");
-	return pin->seal(context, config, plain, jwe);
+	rc = enter(context);
+	if (rc < 0)
+		return rc;
+	rc = pin ? pin->seal(context, config, plain, jwe)
+		 : external_seal(context, name, config, plain, jwe);
+	context->depth--;
+	return rc;
 }
 
 int pin_open(struct pin_context *context, const json_t *jwe, struct secret *plain)
 {
-	const struct pin *pin = NULL;
-	int rc = pin_of(jwe, &pin, context->err);
-
-	return rc < 0 ? rc : pin->open(context, jwe, plain);
-}
-
-int pin_list_config(const json_t *jwe, const struct pin **pin, json_t **config, struct error *err)
-{
-	JSON_AUTO json_t *whole = NULL;
-	JSON_AUTO json_t *listed = json_object();
-	int rc = pin_of(jwe, pin, err);
+	const struct pin *pin;
+	char name[PIN_NAME_MAX];
+	int rc = pin_name(jwe, name, context->err);
 
 	if (rc == 0)
-		rc = (*pin)->describe(jwe, &whole, err);
+		rc = enter(context);
 	if (rc < 0)
 		return rc;
-	for (const char *const *name = (*pin)->listed; *name; name++) {
-		json_t *value = json_object_get(whole, *name);
-
-		if (value && json_object_set(listed, *name, value) < 0)
-			return error_nomem(err);
-	}
-	*config = listed;
-	listed = NULL;
-	return 0;
-}
-
-static int walk(const json_t *jwe, pin_visitor visit, void *arg, int depth, struct error *err)
-{
-	const struct pin *pin = NULL;
-	JSON_AUTO json_t *inside = NULL;
-	const json_t *child;
-	size_t i;
-	int rc = pin_of(jwe, &pin, err);
-
-	if (rc < 0 && rc != -ENOENT)
-		return rc;
-	if (depth > PIN_DEPTH_MAX)
-		return error_set(err, -EBADMSG, "pins nested deeper than %d levels", PIN_DEPTH_MAX);
-	rc = visit(pin, jwe, arg, err);
-	if (rc != 0 || !pin || !pin->children)
-		return rc;
-	rc = pin->children(jwe, &inside, err);
-	json_array_foreach(inside, i, child) {
-		if (rc == 0)
-			rc = walk(child, visit, arg, depth + 1, err);
-	}
+	pin = pin_find(name);
+	rc = pin ? pin->open(context, jwe, plain) : external_open(context, name, jwe, plain);
+	context->depth--;
 	return rc;
 }
 
-int pin_walk(const json_t *jwe, pin_visitor visit, void *arg, struct error *err)
+int pin_describe(const json_t *jwe, json_t **config, struct error *err)
 {
-	return walk(jwe, visit, arg, 1, err);
+	const struct pin *pin = NULL;
+	int rc = pin_of(jwe, &pin, err);
+
+	return rc < 0 ? rc : pin->describe(jwe, config, err);
 }
 
-static int add_needs(const struct pin *pin, const json_t *jwe, void *arg, struct error *err)
+void pin_discard(const json_t *jwe)
 {
-	unsigned *needs = arg;
+	const struct pin *pin = NULL;
 
-	(void)err;
-	if (pin)
-		*needs |= pin->needs(jwe);
-	return 0;
-}
-
-unsigned pin_needs(const json_t *jwe)
-{
-	unsigned needs = 0;
-
-	(void)pin_walk(jwe, add_needs, &needs, NULL);
-	return needs;
+	if (pin_of(jwe, &pin, NULL) == 0 && pin->discard)
+		pin->discard(jwe);
 }

@@ -5,12 +5,23 @@
 #include "base/deadline.h"
 #include "base/error.h"
 #include "base/secret.h"
+#include "net/net.h"
 
 #include <jansson.h>
 #include <stdbool.h>
 
 /* What opening needs, as a set of bits. */
-enum pin_need { PIN_NETWORK = 1 << 0, PIN_TPM = 1 << 1, PIN_TOKEN = 1 << 2, PIN_FILE = 1 << 3 };
+enum pin_need {
+	PIN_NETWORK = 1 << 0,
+	PIN_TPM = 1 << 1,
+	PIN_TOKEN = 1 << 2,
+	PIN_FILE = 1 << 3,
+	PIN_TLS = 1 << 4,      /* https: the helper clevis-tls, and certificates */
+	PIN_EXTERNAL = 1 << 5, /* a program clevis-decrypt-NAME, and whatever that needs */
+};
+
+/* How deep pins may stand inside pins. */
+enum { PIN_DEPTH_MAX = 8 };
 
 /* What to do about a key server's keys that nothing vouches for. */
 enum pin_trust {
@@ -33,11 +44,15 @@ struct pin_context {
 	struct error *err; /* where failures are explained; never NULL */
 	/* Set by seal: some server was not asked, since its advertisement was given. */
 	bool sealed_offline;
+	struct net_session *session; /* connections that are kept; NULL: none are */
+	/* Raised by seal and open: how long a server that is too busy asks us to wait, seconds; 0: none did. */
+	unsigned retry_after_s;
+	unsigned depth; /* of pins inside pins; private to pin/ */
 };
 
 struct pin {
 	const char *name;
-	/* The members of its configuration that `clevis luks list` shows, NULL-terminated. */
+	/* The members of its configuration that `clevis luks list` shows, NULL-terminated; NULL: it is shown as unknown. */
 	const char *const *listed;
 	/* Seals `plain`; `*jwe` is flattened. */
 	int (*seal)(struct pin_context *, const json_t *config, const struct secret *plain,
@@ -50,6 +65,8 @@ struct pin {
 	unsigned (*needs)(const json_t *jwe);
 	/* The JWEs that are sealed inside (an array); NULL for a leaf. */
 	int (*children)(const json_t *jwe, json_t **jwes, struct error *);
+	/* Takes away what sealing left outside the JWE, when the JWE itself comes to nothing; NULL: nothing is left. */
+	void (*discard)(const json_t *jwe);
 };
 
 /* Longest JWE that is read from a token, a file or standard input's header part, bytes. */
@@ -64,6 +81,12 @@ const struct pin *const *pin_all(void);
 /* Longest name of a pin, bytes, the NUL included. */
 enum { PIN_NAME_MAX = 64 };
 
+/* Says whether the text could be a pin's name: letters, digits, '-', '_'. */
+bool pin_is_name(const char *text);
+
+/* Says whether there is a pin of that name to seal with: one of ours, or a program `clevis-encrypt-NAME` on PATH. */
+bool pin_exists(const char *name);
+
 /*
  * The name of the pin that sealed a JWE, known here or not: letters, digits, '-', '_'. Returns 0 with `name`; -EBADMSG with
  * `err` filled when the JWE or its `clevis.pin` is malformed or missing, -ENOMEM.
@@ -77,16 +100,26 @@ int pin_name(const json_t *jwe, char name[static PIN_NAME_MAX], struct error *er
 int pin_of(const json_t *jwe, const struct pin **pin, struct error *err);
 
 /*
- * Seals and opens by name. Configuration: a JSON object. Return 0 with `*jwe` or `plain` (the caller's); a negative code, with
+ * Seals and opens by name; a name that is none of ours is looked up on PATH (clevis-pins(7)). Configuration: a JSON object. Return 0 with `*jwe` or `plain` (the caller's); a negative code, with
  * the reason in the context's error: -EINVAL for a bad configuration, -EBADMSG for a bad JWE or answer, -EACCES when trust
- * was refused, -ENOENT, -ENOMEM, and the codes of net_is_unreachable().
+ * was refused, -ENOENT, -ENOMEM, -ECHILD for a program that failed, -EAGAIN for a server that is too busy (see retry_after_s), and
+ * the codes of net_is_unreachable().
  */
 int pin_seal(struct pin_context *context, const char *name, const json_t *config,
 	     const struct secret *plain, json_t **jwe);
 int pin_open(struct pin_context *context, const json_t *jwe, struct secret *plain);
 
-/* Configuration as `clevis luks list` shows it: a new object, the caller's. Returns as pin_of(), and -ENOMEM. */
-int pin_list_config(const json_t *jwe, const struct pin **pin, json_t **config, struct error *err);
+/* The configuration it was sealed with, trust included. Returns as pin_of(), and -ENOMEM. */
+int pin_describe(const json_t *jwe, json_t **config, struct error *err);
+
+/* Takes away what pin_seal() left outside the JWE (a key file), when the JWE is not to be used. */
+void pin_discard(const json_t *jwe);
+
+/*
+ * Configuration as `clevis luks list` shows it: a new object, the caller's, its members in the order in which they are shown.
+ * Returns as pin_of(), with -ENOENT also for a pin that is not listed; -ENOMEM.
+ */
+int pin_list_config(const json_t *jwe, json_t **config, struct error *err);
 
 /*
  * Visits the JWE and all that is sealed inside it, from the outside in. `visit` returns 0 to go on, else what pin_walk() is

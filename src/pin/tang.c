@@ -5,6 +5,7 @@
 #include "jose/jose.h"
 #include "net/net.h"
 #include "pin/pins.h"
+#include "pin/tang_config.h"
 #include "pin/trust.h"
 #include "tang/tang.h"
 
@@ -13,40 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Longest answer to a recovery that is read, bytes; a point on P-521 takes some 250. */
-enum { REPLY_MAX = 16 * 1024 };
-
-enum { HTTP_OK = 200, HTTP_NOT_FOUND = 404 };
-
-/* A configuration, checked; everything points into the JSON. */
-struct tang_config {
-	const char *url;
-	const char *thp; /* NULL: none */
-	const json_t *
-		adv; /* NULL: to be fetched; a string: a file; an object: the advertisement itself */
-};
-
-static int config_error(struct pin_context *context, const char *why)
-{
-	return error_set(context->err, -EINVAL, "tang: %s", why);
-}
-
-static int read_config(struct pin_context *context, const json_t *json, struct tang_config *config)
-{
-	const json_t *thp = json_object_get(json, "thp");
-
-	config->url = json_string_value(json_object_get(json, "url"));
-	config->thp = json_string_value(thp);
-	config->adv = json_object_get(json, "adv");
-	if (!config->url)
-		return config_error(context, "Missing the required 'url' property (a string)");
-	if (thp && !config->thp)
-		return config_error(context, "Configuration is malformed: 'thp' is not a string");
-	if (config->adv && !json_is_string(config->adv) && !json_is_object(config->adv))
-		return config_error(context, "Configuration is malformed: 'adv' is neither a file "
-					     "name nor an advertisement");
-	return 0;
-}
+enum { HTTP_OK = 200, HTTP_NOT_FOUND = 404, HTTP_TOO_MANY = 429, HTTP_UNAVAILABLE = 503 };
 
 static int read_adv_file(struct pin_context *context, const char *path, json_t **jws)
 {
@@ -66,11 +34,32 @@ static int read_adv_file(struct pin_context *context, const char *path, json_t *
 	return 0;
 }
 
+/* A status that is no answer. A server that is too busy may have said for how long. */
+static int check_status(struct pin_context *context, const struct net_reply *reply,
+			struct error *err)
+{
+	bool busy = reply->status == HTTP_UNAVAILABLE || reply->status == HTTP_TOO_MANY;
+
+	if (reply->status == HTTP_OK)
+		return 0;
+	if (!busy)
+		return error_set(err, -EBADMSG, "the server answered %u", reply->status);
+	if (reply->retry_after_s == 0)
+		return error_set(err, -EAGAIN, "the server is too busy (it answered %u)",
+				 reply->status);
+	if (reply->retry_after_s > context->retry_after_s)
+		context->retry_after_s = reply->retry_after_s;
+	return error_set(err, -EAGAIN,
+			 "the server is too busy (it answered %u) and asks to wait %u s",
+			 reply->status, reply->retry_after_s);
+}
+
 static int fetch_adv(struct pin_context *context, const struct tang_config *config, json_t **jws)
 {
 	FREE_AUTO char *url = NULL;
 	FREE_AUTO char *body = NULL;
-	struct net_request request = {.method = "GET", .reply_max = TANG_ADVERTISEMENT_MAX};
+	struct net_request request = {
+		.method = "GET", .reply_max = TANG_ADVERTISEMENT_MAX, .tls = config->tls};
 	struct net_reply reply = {0};
 	struct error why = {0};
 	int rc;
@@ -80,15 +69,15 @@ static int fetch_adv(struct pin_context *context, const struct tang_config *conf
 		return error_nomem(context->err);
 	}
 	request.url = url;
-	rc = net_http(NULL, &request, context->deadline, &reply, &why);
+	rc = net_http(context->session, &request, context->deadline, &reply, &why);
 	if (rc < 0)
 		return error_set(context->err, rc, "tang: Unable to fetch advertisement (%s): %s",
 				 url, why.text);
 	body = reply.body;
-	if (reply.status != HTTP_OK)
-		return error_set(context->err, -EBADMSG,
-				 "tang: Unable to fetch advertisement (%s): the server answered %u",
-				 url, reply.status);
+	rc = check_status(context, &reply, &why);
+	if (rc < 0)
+		return error_set(context->err, rc, "tang: Unable to fetch advertisement (%s): %s",
+				 url, why.text);
 	if (json_parse(body, reply.body_size, url, jws, &why) < 0)
 		return error_set(context->err, -EBADMSG, "tang: Advertisement is malformed: %s",
 				 why.text);
@@ -157,17 +146,20 @@ static int tang_seal(struct pin_context *context, const json_t *json, const stru
 	JSON_AUTO json_t *receiver = NULL;
 	JSON_AUTO json_t *header = NULL;
 	char kid[JOSE_THUMBPRINT_MAX];
-	int rc = read_config(context, json, &config);
+	int rc = tang_read_config(json, &config, context->err);
 
+	if (rc == 0)
+		rc = tang_check_files_to_seal(&config.tls, context->err);
 	if (rc == 0)
 		rc = get_trusted_keys(context, &config, &key_set);
 	if (rc == 0)
 		rc = choose_receiver(context, key_set, &receiver, kid);
 	if (rc < 0)
 		return rc;
-	header = json_pack("{s:s, s:s, s:s, s:{s:s, s:{s:s, s:O}}}", "alg", "ECDH-ES", "enc",
-			   "A256GCM", "kid", kid, "clevis", "pin", "tang", "tang", "url",
-			   config.url, "adv", key_set);
+	header = json_pack("{s:s, s:s, s:s, s:{s:s, s:{s:s, s:O, s:s*, s:s*, s:s*}}}", "alg",
+			   "ECDH-ES", "enc", "A256GCM", "kid", kid, "clevis", "pin", "tang", "tang",
+			   "url", config.url, "adv", key_set, "cacert", config.tls.cacert, "cert",
+			   config.tls.cert, "key", config.tls.key);
 	if (!header)
 		return error_nomem(context->err);
 	if (config.adv)
@@ -181,6 +173,7 @@ struct sealed {
 	json_t *server_jwk;
 	const char *url;
 	const char *kid;
+	struct net_tls tls;
 	enum jose_hash hash;	      /* of kid */
 	struct jose_point c;	      /* epk */
 	struct jose_point server_key; /* S */
@@ -204,8 +197,10 @@ static int read_sealed(const json_t *jwe, struct sealed *sealed, struct error *e
 	if (!sealed->url || !sealed->kid)
 		return error_set(err, -EBADMSG,
 				 "JWE is missing the required 'url' or 'kid' property");
-	rc = tang_find_exchange_key(json_object_get(node, "adv"), sealed->kid, &sealed->server_jwk,
-				    &sealed->hash, err);
+	rc = tang_read_tls(node, &sealed->tls, err);
+	if (rc == 0)
+		rc = tang_find_exchange_key(json_object_get(node, "adv"), sealed->kid,
+					    &sealed->server_jwk, &sealed->hash, err);
 	if (rc == 0)
 		rc = jose_point_from_jwk(sealed->server_jwk, &sealed->server_key, err);
 	if (rc == 0) {
@@ -218,33 +213,18 @@ static int read_sealed(const json_t *jwe, struct sealed *sealed, struct error *e
 	return rc < 0 ? -EBADMSG : 0;
 }
 
-static int explain_status(const struct sealed *sealed, unsigned status, struct error *err)
+static int read_reply(struct pin_context *context, const struct sealed *sealed,
+		      const struct net_reply *reply, struct jose_point *y, struct error *err)
 {
-	if (status == HTTP_NOT_FOUND)
+	int rc;
+
+	if (reply->status == HTTP_NOT_FOUND)
 		return error_set(err, -EBADMSG,
 				 "the server no longer has the key %s (it answered %u)",
-				 sealed->kid, status);
-	return error_set(err, -EBADMSG, "the server answered %u", status);
-}
-
-static int read_reply(const struct sealed *sealed, const struct net_reply *reply,
-		      struct jose_point *y, struct error *err)
-{
-	JSON_AUTO json_t *jwk = NULL;
-
-	if (reply->status != HTTP_OK)
-		return explain_status(sealed, reply->status, err);
-	if (json_parse(reply->body, reply->body_size, "its answer", &jwk, err) < 0)
-		return -EBADMSG;
-	if (!jose_jwk_fits(jwk, "ECMR") || jose_point_from_jwk(jwk, y, err) < 0) {
-		if (!jose_jwk_fits(jwk, "ECMR"))
-			return error_set(err, -EBADMSG, "its answer is not a key for ECMR");
-		error_prefix(err, "its answer: ");
-		return -EBADMSG;
-	}
-	if (y->curve != sealed->c.curve)
-		return error_set(err, -EBADMSG, "its answer is a point on another curve");
-	return 0;
+				 sealed->kid, reply->status);
+	rc = check_status(context, reply, err);
+	return rc < 0 ? rc
+		      : tang_read_answer(reply->body, reply->body_size, sealed->c.curve, y, err);
 }
 
 static int post_point(struct pin_context *context, const struct sealed *sealed,
@@ -254,7 +234,8 @@ static int post_point(struct pin_context *context, const struct sealed *sealed,
 	FREE_AUTO char *body = jwk ? json_dump_public(jwk) : NULL;
 	FREE_AUTO char *url = NULL;
 	FREE_AUTO char *answer = NULL;
-	struct net_request request = {.method = "POST", .reply_max = REPLY_MAX};
+	struct net_request request = {
+		.method = "POST", .reply_max = TANG_ANSWER_MAX, .tls = sealed->tls};
 	struct net_reply reply = {0};
 	int rc;
 
@@ -268,9 +249,9 @@ static int post_point(struct pin_context *context, const struct sealed *sealed,
 	request.content_type = "application/jwk+json";
 	request.body = body;
 	request.body_size = strlen(body);
-	rc = net_http(NULL, &request, context->deadline, &reply, err);
+	rc = net_http(context->session, &request, context->deadline, &reply, err);
 	answer = reply.body;
-	return rc < 0 ? rc : read_reply(sealed, &reply, y, err);
+	return rc < 0 ? rc : read_reply(context, sealed, &reply, y, err);
 }
 
 /* Finds the JWE's shared secret with the server's help. */
@@ -306,7 +287,9 @@ static int tang_open(struct pin_context *context, const json_t *jwe, struct secr
 	}
 	if (sealed.hash == JOSE_S1 && context->warn)
 		context->warn("WARNING: tang using a deprecated hash for the JWK thumbprints");
-	rc = recover(context, &sealed, &z);
+	rc = tang_check_files_to_open(&sealed.tls, context->err);
+	if (rc == 0)
+		rc = recover(context, &sealed, &z);
 	if (rc < 0)
 		return rc;
 	rc = jose_jwe_decrypt_shared(jwe, &z, plain, context->err);
@@ -327,29 +310,39 @@ static void keep_first(const char *thumbprint, void *arg)
 		(void)snprintf(first->text, sizeof(first->text), "%s", thumbprint);
 }
 
-/* The url, and as `thp` a signing key of the advertisement that was trusted when the JWE was made. */
+/* What it was sealed with, and as `thp` a signing key of the advertisement that was trusted then. */
 static int tang_describe(const json_t *jwe, json_t **config, struct error *err)
 {
 	JSON_AUTO json_t *header = NULL;
 	struct first_thumbprint first = {0};
+	struct net_tls tls = {0};
 	const json_t *node = NULL;
 	const char *url;
 	int rc = pin_read_node(jwe, "tang", &header, &node, err);
 
+	if (rc == 0)
+		rc = tang_read_tls(node, &tls, err);
 	if (rc < 0)
-		return rc;
+		return rc == -EINVAL ? -EBADMSG : rc;
 	url = json_string_value(json_object_get(node, "url"));
 	if (!url)
 		return error_set(err, -EBADMSG, "JWE is missing the required 'url' property");
 	tang_each_signing_thumbprint(json_object_get(node, "adv"), keep_first, &first);
-	*config = json_pack("{s:s, s:s*}", "url", url, "thp", *first.text ? first.text : NULL);
+	*config = json_pack("{s:s, s:s*, s:s*, s:s*, s:s*}", "url", url, "thp",
+			    *first.text ? first.text : NULL, "cacert", tls.cacert, "cert", tls.cert,
+			    "key", tls.key);
 	return *config ? 0 : error_nomem(err);
 }
 
 static unsigned tang_needs(const json_t *jwe)
 {
-	(void)jwe;
-	return PIN_NETWORK;
+	JSON_AUTO json_t *header = NULL;
+	const json_t *node = NULL;
+	const char *url = NULL;
+
+	if (pin_read_node(jwe, "tang", &header, &node, NULL) == 0)
+		url = json_string_value(json_object_get(node, "url"));
+	return PIN_NETWORK | (url && tang_is_https(url) ? (unsigned)PIN_TLS : 0U);
 }
 
 static const char *const tang_listed[] = {"url", NULL};

@@ -2,6 +2,9 @@
 #include "tang/exchange.h"
 
 #include "base/json.h"
+#include "jose/jose.h"
+
+#include <errno.h>
 
 int tang_blind(const struct jose_point *c, struct secret *blind, struct jose_point *x,
 	       struct error *err)
@@ -51,4 +54,24 @@ json_t *tang_point_to_json(const struct jose_point *point)
 	if (!jwk || !rest || json_object_update(jwk, rest) < 0)
 		return NULL;
 	return json_incref(jwk);
+}
+
+int tang_read_answer(const char *text, size_t size, enum jose_curve_id curve, struct jose_point *y,
+		     struct error *err)
+{
+	JSON_AUTO json_t *jwk = NULL;
+	struct jose_point read;
+
+	if (json_parse(text, size, "its answer", &jwk, err) < 0)
+		return -EBADMSG;
+	if (!jose_jwk_fits(jwk, "ECMR"))
+		return error_set(err, -EBADMSG, "its answer is not a key for ECMR");
+	if (jose_point_from_jwk(jwk, &read, err) < 0) {
+		error_prefix(err, "its answer: ");
+		return -EBADMSG;
+	}
+	if (read.curve != curve)
+		return error_set(err, -EBADMSG, "its answer is a point on another curve");
+	*y = read;
+	return 0;
 }

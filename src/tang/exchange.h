@@ -38,3 +38,13 @@ int tang_unblind(const struct jose_point *y, const struct secret *blind,
  * A new object, the caller's; NULL when out of memory.
  */
 json_t *tang_point_to_json(const struct jose_point *point);
+
+/* Longest answer to a recovery that is read, bytes; a point on P-521 takes some 250. */
+enum { TANG_ANSWER_MAX = 16 * 1024 };
+
+/*
+ * Reads the server's answer, `size` bytes of JSON: it must be a point for ECMR on `curve`. Returns 0 with `y`; -EBADMSG with
+ * `err` filled, -ENOMEM.
+ */
+int tang_read_answer(const char *text, size_t size, enum jose_curve_id curve, struct jose_point *y,
+		     struct error *err);

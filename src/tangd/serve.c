@@ -139,12 +139,11 @@ static struct pollfd pump_poll(const struct pump *pump)
  * Serves the only connection to its end. With pipes, `in` and `out` are the pumps beside it: then the end is when all that
  * was answered has gone out.
  */
-static int serve_one(struct http_server *server, struct pump *in, struct pump *out)
+static int serve_one(struct http_server *server, const sigset_t *while_waiting, struct pump *in,
+		     struct pump *out)
 {
-	sigset_t while_waiting;
 	int rc = 0;
 
-	prepare_signals(&while_waiting);
 	while (rc == 0 && !stop_asked &&
 	       (http_server_connections(server) > 0 || (out && !out->done))) {
 		struct pollfd polled[3] = {
@@ -154,7 +153,7 @@ static int serve_one(struct http_server *server, struct pump *in, struct pump *o
 			polled[1] = pump_poll(in);
 			polled[2] = pump_poll(out);
 		}
-		rc = wait_for(polled, 3, http_server_timeout(server), &while_waiting);
+		rc = wait_for(polled, 3, http_server_timeout(server), while_waiting);
 		if (in && out) {
 			pump_step(in, polled[1].revents);
 			pump_step(out, polled[2].revents);
@@ -181,7 +180,7 @@ static int set_nonblocking(int fd)
 	return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
 }
 
-static int serve_pipes(struct http_server *server, struct error *err)
+static int serve_pipes(struct http_server *server, const sigset_t *while_waiting, struct error *err)
 {
 	struct pump in = {.from = STDIN_FILENO, .to_is_socket = true};
 	struct pump out = {.to = STDOUT_FILENO};
@@ -194,12 +193,13 @@ static int serve_pipes(struct http_server *server, struct error *err)
 	out.from = pair[0];
 	rc = http_server_add(server, pair[1], err);
 	if (rc == 0)
-		rc = serve_one(server, &in, &out);
+		rc = serve_one(server, while_waiting, &in, &out);
 	fd_close(&pair[0]);
 	return rc;
 }
 
-static int serve_socket(struct http_server *server, struct error *err)
+static int serve_socket(struct http_server *server, const sigset_t *while_waiting,
+			struct error *err)
 {
 	int fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
 
@@ -212,17 +212,22 @@ static int serve_socket(struct http_server *server, struct error *err)
 	/* The peer must see the end when the library closes its copy. */
 	(void)close(STDIN_FILENO);
 	(void)close(STDOUT_FILENO);
-	return serve_one(server, NULL, NULL);
+	return serve_one(server, while_waiting, NULL, NULL);
 }
 
 int serve_stdio(const struct front *front, struct error *err)
 {
 	struct http_server *server = NULL;
 	const char *address = getenv("REMOTE_ADDR"); /* set by systemd and inetd */
-	int rc = http_server_new(front, -1, address, &server, err);
+	sigset_t while_waiting;
+	int rc;
 
+	/* Before the server has a connection: it may write to it as soon as it does. */
+	prepare_signals(&while_waiting);
+	rc = http_server_new(front, -1, address, &server, err);
 	if (rc == 0)
-		rc = is_one_socket() ? serve_socket(server, err) : serve_pipes(server, err);
+		rc = is_one_socket() ? serve_socket(server, &while_waiting, err)
+				     : serve_pipes(server, &while_waiting, err);
 	http_server_free(&server);
 	return rc;
 }

@@ -15,8 +15,63 @@
 #include <termios.h>
 #include <unistd.h>
 
-/* How long a whole operation may take when nothing else is said. */
-enum { OPERATION_MS = 30000 };
+/* How long a whole operation may take when nothing else is said, and at most. */
+enum { OPERATION_MS = 30000, OPERATION_MOST_S = 24 * 60 * 60 };
+
+static int64_t operation_ms = OPERATION_MS;
+static struct net_session *session;
+
+/* Seconds with decimals: digits, and a point at most. */
+static int read_seconds(const char *text, const char *what, struct error *err)
+{
+	char *end = NULL;
+	double seconds;
+
+	if (*text && !text[strspn(text, "0123456789.")]) {
+		seconds = strtod(text, &end);
+		if (*end == '\0' && seconds > 0 && seconds <= OPERATION_MOST_S) {
+			operation_ms = (int64_t)(seconds * 1000 + 0.999);
+			return 0;
+		}
+	}
+	return error_set(err, -EINVAL, "%s '%s' is not a number of seconds from 0.001 to %d", what,
+			 text, OPERATION_MOST_S);
+}
+
+static void remove_arguments(int *argc, char *argv[], int first, int count)
+{
+	memmove(&argv[first], &argv[first + count],
+		(size_t)(*argc - first - count + 1) * sizeof(*argv));
+	*argc -= count;
+}
+
+int args_take_timeout(int *argc, char *argv[], struct error *err)
+{
+	static const char option[] = "--timeout";
+	static bool told;
+	const char *text = told ? NULL : getenv("CLEVIS_TIMEOUT");
+	int rc = text ? read_seconds(text, "CLEVIS_TIMEOUT", err) : 0;
+
+	for (int i = 1; rc == 0 && i < *argc && strcmp(argv[i], "--") != 0;) {
+		int taken = 0;
+
+		if (strncmp(argv[i], "--timeout=", sizeof(option)) == 0) {
+			rc = read_seconds(argv[i] + sizeof(option), option, err);
+			taken = 1;
+		} else if (strcmp(argv[i], option) == 0 && i + 1 < *argc) {
+			rc = read_seconds(argv[i + 1], option, err);
+			taken = 2;
+		} else if (strcmp(argv[i], option) == 0) {
+			rc = error_set(err, -EINVAL, "%s: how many seconds?", option);
+		}
+		told = told || taken > 0;
+		if (taken > 0)
+			remove_arguments(argc, argv, i, taken);
+		else
+			i++;
+	}
+	return rc;
+}
 
 int args_confirm(const char *question, struct error *err)
 {
@@ -58,13 +113,21 @@ static int ask_for_trust(void *arg, const char *const *thumbprints, size_t count
 
 struct pin_context args_context(bool yes, struct error *err)
 {
+	if (!session)
+		session = net_session_new();
 	return (struct pin_context){
-		.deadline = deadline_in_ms(OPERATION_MS),
+		.deadline = deadline_in_ms(operation_ms),
 		.trust = yes ? PIN_TRUST_YES : PIN_TRUST_ASK,
 		.ask = ask_for_trust,
 		.warn = warn,
 		.err = err,
+		.session = session,
 	};
+}
+
+void args_end(void)
+{
+	net_session_free(&session);
 }
 
 int args_config(const char *text, json_t **config, struct error *err)

@@ -9,13 +9,23 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-enum { EXIT_USAGE = 2 };
-
 /* Longest passphrase that is read, bytes: libcryptsetup's own limit for a line, and for a key file. */
 enum { PASSPHRASE_LINE_MAX = 512, PASSPHRASE_FILE_MAX = 8 * 1024 * 1024 };
 
-/* A context for pins: the default deadline, the trust question on the terminal or, with `yes`, no question. */
+/*
+ * Takes `--timeout SECONDS` and `--timeout=SECONDS` out of the arguments, wherever they stand before a `--`; without them
+ * $CLEVIS_TIMEOUT counts, and without that 30 s. Seconds may have decimals. Returns 0; -EINVAL with `err` filled.
+ */
+int args_take_timeout(int *argc, char *argv[], struct error *err);
+
+/*
+ * A context for pins: the time allowed from now on, the trust question on the terminal or, with `yes`, no question, and the
+ * connections that this command keeps.
+ */
 struct pin_context args_context(bool yes, struct error *err);
+
+/* Ends what args_context() keeps. */
+void args_end(void);
 
 /* Parses a configuration argument: a JSON object. Returns 0 with `*config` (the caller's); -EINVAL with `err` filled. */
 int args_config(const char *text, json_t **config, struct error *err);

@@ -4,11 +4,16 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
+
+/* Exit status of an error in the arguments; a few commands have another (contract of Clevis §§1, 3). */
+enum { EXIT_USAGE = 2 };
 
 struct command {
 	const char *name;    /* "luks-bind"; the program answers to "clevis-luks-bind" */
 	const char *summary; /* NULL: a helper that no list shows */
 	int (*main)(int argc, char *argv[]);
+	int usage_status; /* exit status of an error in the arguments; 0: EXIT_USAGE */
 };
 
 /* All commands, sorted by name; ends with a NULL name. */
@@ -17,9 +22,12 @@ extern const struct command commands[];
 /* The command of that name (without `clevis-`), NULL where there is none. */
 const struct command *command_find(const char *name);
 
+/* Prints a line for each command there is, those of other programs on PATH included. */
+void command_print_all(FILE *out);
+
 int decrypt_main(int argc, char *argv[]);
-int decrypt_tang_main(int argc, char *argv[]);
-int encrypt_tang_main(int argc, char *argv[]);
+int decrypt_pin_main(int argc, char *argv[]);
+int encrypt_main(int argc, char *argv[]);
 int luks_bind_main(int argc, char *argv[]);
 int luks_list_main(int argc, char *argv[]);
 int luks_pass_main(int argc, char *argv[]);

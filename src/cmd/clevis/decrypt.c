@@ -18,8 +18,9 @@ enum { JWE_TEXT_MAX = 512 * 1024 * 1024 };
 
 static int usage(void)
 {
-	(void)fprintf(stderr, "Usage: clevis decrypt < JWE > PLAINTEXT\n\n"
-			      "Decrypts using the policy defined at encryption time\n");
+	(void)fprintf(stderr, "Usage: clevis decrypt [--timeout SEC] < JWE > PLAINTEXT\n\n"
+			      "Decrypts using the policy defined at encryption time\n\n"
+			      "  --timeout SEC  Give up after SEC seconds (default: 30)\n");
 	return EXIT_USAGE;
 }
 
@@ -32,7 +33,7 @@ static int read_jwe(json_t **jwe, struct error *err)
 	if (rc < 0)
 		return rc;
 	/* A newline at the end, as editors and echo leave it, is no part of it. */
-	while (size > 0 && strchr(" \t\r\n", text[size - 1]))
+	while (size > 0 && text[size - 1] != '\0' && strchr(" \t\r\n", text[size - 1]))
 		size--;
 	return jose_jwe_parse_compact(text, size, jwe, err);
 }
@@ -86,9 +87,9 @@ int decrypt_main(int argc, char *argv[])
 	return decrypt_and_report(NULL);
 }
 
-int decrypt_tang_main(int argc, char *argv[])
+/* clevis-decrypt-PIN: a JWE of that pin and no other. */
+int decrypt_pin_main(int argc, char *argv[])
 {
 	(void)argc;
-	(void)argv;
-	return decrypt_and_report("tang");
+	return decrypt_and_report(argv[0] + strlen("clevis-decrypt-"));
 }

@@ -35,8 +35,12 @@ static int usage(void)
 		"  -t TOKEN_ID  The LUKS token ID to use; only available for LUKS2\n\n"
 		"  -k KEY       Non-interactively read LUKS password from KEY file\n"
 		"  -k -         Non-interactively read LUKS password from standard input\n\n"
-		"  PIN          The pin to use: tang\n"
-		"  CFG          Its configuration: a JSON object\n");
+		"  --timeout SEC  Give up after SEC seconds (default: 30)\n\n"
+		"  CFG          The pin's configuration: a JSON object\n"
+		"  PIN          The pin to use:");
+	for (const struct pin *const *pin = pin_all(); *pin; pin++)
+		(void)fprintf(stderr, " %s", (*pin)->name);
+	(void)fprintf(stderr, ", or one that is installed as clevis-encrypt-PIN\n");
 	return EXIT_USAGE;
 }
 
@@ -77,7 +81,9 @@ static int read_options(int argc, char *argv[], struct options *options)
 		return usage_error("Did not specify a device!");
 	if (argc - optind != 2)
 		return usage_error(argc == optind ? "Did not specify a pin!"
-						  : "Did not specify a configuration!");
+				   : argc - optind == 1
+					   ? "Did not specify a configuration!"
+					   : "There are arguments behind the configuration!");
 	options->pin = argv[optind];
 	options->config = argv[optind + 1];
 	return 0;
@@ -159,7 +165,7 @@ int luks_bind_main(int argc, char *argv[])
 
 	if (rc != 0)
 		return rc;
-	if (!pin_find(options.pin)) {
+	if (!pin_exists(options.pin)) {
 		(void)snprintf(why, sizeof(why), "'%.64s' is not a valid pin!", options.pin);
 		return usage_error(why);
 	}

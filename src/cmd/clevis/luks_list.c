@@ -23,9 +23,25 @@ static int usage(void)
 	return EXIT_LIST_USAGE;
 }
 
+/*
+ * Prints a configuration between quotes. Whoever can write the token wrote it: it must not drive a terminal, nor end the quotes
+ * in somebody's script.
+ */
+static void print_quoted(char *text)
+{
+	error_sanitise(text);
+	(void)putchar('\'');
+	for (; *text; text++) {
+		if (*text == '\'')
+			(void)fputs("\\u0027", stdout);
+		else
+			(void)putchar(*text);
+	}
+	(void)fputs("'\n", stdout);
+}
+
 static void print_binding(const struct luks_binding *binding)
 {
-	const struct pin *pin = NULL;
 	JSON_AUTO json_t *config = NULL;
 	FREE_AUTO char *text = NULL;
 	char name[PIN_NAME_MAX];
@@ -33,16 +49,15 @@ static void print_binding(const struct luks_binding *binding)
 	int rc = pin_name(binding->jwe, name, &err);
 
 	if (rc == 0)
-		rc = pin_list_config(binding->jwe, &pin, &config, &err);
+		rc = pin_list_config(binding->jwe, &config, &err);
 	if (rc == -ENOENT) {
 		(void)printf("%d: unknown pin '%s'\n", binding->keyslot, name);
 		return;
 	}
-	text = rc == 0 ? json_dump_public(config) : NULL;
+	text = rc == 0 ? json_dump_in_order(config) : NULL;
 	if (text) {
-		/* Whoever can write the token wrote this: it must not drive a terminal. */
-		error_sanitise(text);
-		(void)printf("%d: %s '%s'\n", binding->keyslot, pin->name, text);
+		(void)printf("%d: %s ", binding->keyslot, name);
+		print_quoted(text);
 	} else {
 		(void)printf("%d: unknown pin\n", binding->keyslot);
 		log_warning("slot %d: %s", binding->keyslot, err.text);

@@ -2,7 +2,9 @@
 /* clevis: finds the command that is meant, by the program's own name or by its leading words. */
 #include "base/json.h"
 #include "base/log.h"
+#include "base/program.h"
 #include "base/secret.h"
+#include "cmd/clevis/args.h"
 #include "cmd/clevis/commands.h"
 
 #include <errno.h>
@@ -11,17 +13,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXIT_USAGE = 2, NAME_MAX_BYTES = 128 };
+enum { NAME_MAX_BYTES = 128 };
 
 static void print_usage(FILE *out)
 {
 	(void)fprintf(out, "Usage: clevis COMMAND [OPTIONS]\n\n");
-	for (const struct command *command = commands; command->name; command++)
-		if (command->summary)
-			(void)fprintf(out, "  clevis %-16s %s\n", command->name, command->summary);
+	command_print_all(out);
 	(void)fprintf(
 		out,
 		"\nclevis COMMAND -h shows a command's options; --version this program's version.\n");
+}
+
+/* Becomes the program: a command that is none of ours. */
+static int run_program(const char *path, char *name, char *argv[])
+{
+	argv[0] = name;
+	(void)signal(SIGPIPE, SIG_DFL);
+	(void)execv(path, argv);
+	log_error("%s: %s", path, strerror(errno));
+	return EXIT_FAILURE;
 }
 
 /* Writes the words as a person types them: `luks bind`. */
@@ -37,10 +47,12 @@ static int run(const struct command *command, int argc, char *argv[])
 {
 	static char name[NAME_MAX_BYTES];
 	static char help[] = "-h";
+	struct error err = {0};
+	int status;
 
 	if (argc == 2 && strcmp(argv[1], "--summary") == 0) {
 		if (!command->summary)
-			return EXIT_USAGE;
+			return command->usage_status ? command->usage_status : EXIT_USAGE;
 		(void)printf("%s\n", command->summary);
 		return EXIT_SUCCESS;
 	}
@@ -49,35 +61,51 @@ static int run(const struct command *command, int argc, char *argv[])
 	(void)snprintf(name, sizeof(name), "clevis-%s", command->name);
 	argv[0] = name;
 	log_open(name);
-	return command->main(argc, argv);
+	if (args_take_timeout(&argc, argv, &err) < 0) {
+		log_error("%s", err.text);
+		return EXIT_USAGE;
+	}
+	status = command->main(argc, argv);
+	args_end();
+	return status;
 }
 
 /*
- * Joins leading words with `-`, one after another, and takes the first command that is found (contract of Clevis §1). `*used`
- * is how many words it took.
+ * Joins leading words with `-`, one after another, and runs the first command that is found, ours or another program's
+ * (contract of Clevis §1). Returns its exit status; -1 when there is none.
  */
-static const struct command *find_by_words(int argc, char *argv[], int *used)
+static int run_by_words(int argc, char *argv[])
 {
-	char name[NAME_MAX_BYTES] = "";
-	const struct command *command = NULL;
+	static const char prefix[] = "clevis-";
+	char name[NAME_MAX_BYTES] = "clevis";
+	char path[PROGRAM_PATH_MAX];
 
-	for (*used = 1; !command && *used < argc && argv[*used][0] != '-'; ++*used) {
+	for (int i = 1; i < argc && argv[i][0] != '-'; i++) {
+		const struct command *command;
 		size_t length = strlen(name);
 
-		if (length + strlen(argv[*used]) + 2 > sizeof(name))
-			return NULL;
-		(void)snprintf(name + length, sizeof(name) - length, "%s%s", length > 0 ? "-" : "",
-			       argv[*used]);
-		command = command_find(name);
+		if (length + strlen(argv[i]) + 2 > sizeof(name) || strchr(argv[i], '/'))
+			return -1;
+		(void)snprintf(name + length, sizeof(name) - length, "-%s", argv[i]);
+		command = command_find(name + strlen(prefix));
+		if (command)
+			return run(command, argc - i, argv + i);
+		if (program_find(name, path))
+			return run_program(path, name, argv + i);
 	}
-	return command;
+	return -1;
 }
 
 static int dispatch(int argc, char *argv[])
 {
-	int used = 0;
-	const struct command *command;
+	struct error err = {0};
+	int status;
 
+	if (argc > 1 && strncmp(argv[1], "--timeout", strlen("--timeout")) == 0 &&
+	    args_take_timeout(&argc, argv, &err) < 0) {
+		log_error("%s", err.text);
+		return EXIT_USAGE;
+	}
 	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
 		(void)printf("clevis (nbde) %s\n", NBDE_VERSION);
 		return EXIT_SUCCESS;
@@ -86,9 +114,9 @@ static int dispatch(int argc, char *argv[])
 		print_usage(stdout);
 		return EXIT_SUCCESS;
 	}
-	command = find_by_words(argc, argv, &used);
-	if (command)
-		return run(command, argc - used + 1, argv + used - 1);
+	status = run_by_words(argc, argv);
+	if (status >= 0)
+		return status;
 	if (argc > 1 && argv[1][0] != '-')
 		print_invalid(argc, argv);
 	print_usage(stderr);

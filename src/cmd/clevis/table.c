@@ -5,8 +5,14 @@
 
 const struct command commands[] = {
 	{"decrypt", "Decrypts using the policy defined at encryption time", decrypt_main},
-	{"decrypt-tang", NULL, decrypt_tang_main},
-	{"encrypt-tang", "Encrypts using a Tang binding server policy", encrypt_tang_main},
+	{"decrypt-file", NULL, decrypt_pin_main},
+	{"decrypt-null", NULL, decrypt_pin_main},
+	{"decrypt-sss", NULL, decrypt_pin_main, 1},
+	{"decrypt-tang", NULL, decrypt_pin_main},
+	{"encrypt-file", "Encrypts using a key that is kept in a file", encrypt_main},
+	{"encrypt-null", NULL, encrypt_main},
+	{"encrypt-sss", "Encrypts using a Shamir's Secret Sharing policy", encrypt_main, 1},
+	{"encrypt-tang", "Encrypts using a Tang binding server policy", encrypt_main},
 	{"luks-bind", "Binds a LUKS device using the specified policy", luks_bind_main},
 	{"luks-list", "Lists pins bound to a LUKS device", luks_list_main},
 	{"luks-pass", "Returns the LUKS passphrase used for binding a particular slot",

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/program.h"
+
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { FIRST_SIZE = 4096, TIMEOUT_TEXT_MAX = 32, EXIT_NO_PROGRAM = 127 };
+
+static bool is_program(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
+}
+
+bool program_find(const char *name, char path[static PROGRAM_PATH_MAX])
+{
+	const char *folders = getenv("PATH");
+
+	while (folders && *folders) {
+		int length = (int)strcspn(folders, ":");
+		int written = snprintf(path, PROGRAM_PATH_MAX, "%.*s/%s", length, folders, name);
+
+		/* A folder without a name would be the current one: nobody means that who binds a disk. */
+		if (length > 0 && written < PROGRAM_PATH_MAX && is_program(path))
+			return true;
+		folders += length;
+		folders += *folders == ':';
+	}
+	return false;
+}
+
+void program_die_with(pid_t parent)
+{
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(EXIT_FAILURE);
+}
+
+/* A program that runs. */
+struct running {
+	pid_t pid;
+	bool in_own_group;
+	int in;	 /* we write; -1 once all is written */
+	int out; /* we read */
+};
+
+/* Whether somebody sits there, whom the program may want to ask, and who can end it by ^C. */
+static bool has_terminal(void)
+{
+	FD_AUTO int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+
+	return tty >= 0;
+}
+
+/* It is to know how long we wait: it may start clevis itself. */
+static void set_timeout(struct deadline deadline)
+{
+	char text[TIMEOUT_TEXT_MAX];
+	int left = deadline_left_ms(deadline);
+
+	(void)snprintf(text, sizeof(text), "%d.%03d", left / 1000, left % 1000);
+	(void)setenv("CLEVIS_TIMEOUT", text, 1);
+}
+
+static void child_main(const char *path, const char *const argv[], int in, int out,
+		       struct deadline deadline, bool in_own_group)
+{
+	if (in_own_group)
+		(void)setpgid(0, 0);
+	(void)signal(SIGPIPE, SIG_DFL);
+	set_timeout(deadline);
+	if (dup2(in, STDIN_FILENO) >= 0 && dup2(out, STDOUT_FILENO) >= 0)
+		(void)execv(path, (char *const *)argv);
+	_exit(EXIT_NO_PROGRAM);
+}
+
+/* Two pipes: [0] of each is read. All ends are closed by exec, and ours do not block. */
+static int make_pipes(int to[2], int from[2], struct error *err)
+{
+	if (pipe2(to, O_CLOEXEC) != 0)
+		return error_set(err, -errno, "no pipe to be had: %s", strerror(errno));
+	if (pipe2(from, O_CLOEXEC) != 0) {
+		int failed = -errno;
+
+		(void)close(to[0]);
+		(void)close(to[1]);
+		return error_set(err, failed, "no pipe to be had: %s", strerror(-failed));
+	}
+	(void)fcntl(to[1], F_SETFL, O_NONBLOCK);
+	(void)fcntl(from[0], F_SETFL, O_NONBLOCK);
+	return 0;
+}
+
+static int start(const char *path, const char *const argv[], struct deadline deadline,
+		 struct running *running, struct error *err)
+{
+	pid_t parent = getpid();
+	int to[2];
+	int from[2];
+	int rc = make_pipes(to, from, err);
+
+	if (rc < 0)
+		return rc;
+	running->in_own_group = !has_terminal();
+	running->pid = fork();
+	if (running->pid == 0) {
+		program_die_with(parent);
+		child_main(path, argv, to[0], from[1], deadline, running->in_own_group);
+	}
+	(void)close(to[0]);
+	(void)close(from[1]);
+	running->in = to[1];
+	running->out = from[0];
+	if (running->pid > 0)
+		return 0;
+	rc = error_set(err, -errno, "cannot fork: %s", strerror(errno));
+	fd_close(&running->in);
+	fd_close(&running->out);
+	return rc;
+}
+
+/* What is read so far: `text` grows, `size` bytes of it are filled. */
+struct gathered {
+	struct secret text;
+	size_t size;
+	size_t max;
+};
+
+/* Returns 1 when there may be more, 0 at the end; negative with `err` filled. */
+static int gather(int fd, struct gathered *gathered, struct error *err)
+{
+	ssize_t got;
+	int rc = 0;
+
+	if (gathered->size == gathered->text.size)
+		rc = secret_resize(&gathered->text,
+				   gathered->size > 0 ? gathered->size * 2 : FIRST_SIZE, err);
+	if (rc < 0)
+		return rc;
+	got = read(fd, gathered->text.data + gathered->size, gathered->text.size - gathered->size);
+	if (got < 0)
+		return errno == EAGAIN || errno == EINTR
+			       ? 1
+			       : error_set(err, -errno, "cannot read its output: %s",
+					   strerror(errno));
+	gathered->size += (size_t)got;
+	if (gathered->size > gathered->max)
+		return error_set(err, -EFBIG, "its output is larger than %zu bytes", gathered->max);
+	return got > 0;
+}
+
+/* Writes what goes in. A program that does not want all of it is its own judge: its exit status tells. */
+static void feed(struct running *running, const struct secret *input, size_t *written)
+{
+	ssize_t put = 0;
+
+	if (*written < input->size)
+		put = write(running->in, input->data + *written, input->size - *written);
+	if (put > 0)
+		*written += (size_t)put;
+	if (*written == input->size || (put < 0 && errno != EAGAIN && errno != EINTR))
+		fd_close(&running->in);
+}
+
+/* Passes bytes both ways until the output ends. */
+static int talk(struct running *running, const struct secret *input, struct deadline deadline,
+		struct gathered *gathered, struct error *err)
+{
+	size_t written = 0;
+	int rc = 1;
+
+	while (rc > 0) {
+		struct pollfd polled[2] = {{running->out, POLLIN, 0}, {running->in, POLLOUT, 0}};
+		int ready = poll(polled, 2, deadline_left_ms(deadline));
+
+		if (ready < 0 && errno != EINTR)
+			return error_set(err, -errno, "poll: %s", strerror(errno));
+		if (deadline_passed(deadline))
+			return error_set(err, -ETIMEDOUT, "it did not end in time");
+		if (ready > 0 && polled[1].revents)
+			feed(running, input, &written);
+		if (ready > 0 && polled[0].revents)
+			rc = gather(running->out, gathered, err);
+	}
+	return rc;
+}
+
+static void end(const struct running *running)
+{
+	if (running->in_own_group)
+		(void)kill(-running->pid, SIGKILL);
+	(void)kill(running->pid, SIGKILL);
+}
+
+/* Waits for its exit, which comes by the deadline: it may have closed its output long before. */
+static int wait_for_exit(const struct running *running, struct deadline deadline, struct error *err)
+{
+	const struct timespec nap = {0, 2000000};
+	int status = 0;
+	pid_t ended;
+
+	while ((ended = waitpid(running->pid, &status, WNOHANG)) == 0 ||
+	       (ended < 0 && errno == EINTR)) {
+		if (deadline_passed(deadline)) {
+			end(running);
+			(void)waitpid(running->pid, &status, 0);
+			return error_set(err, -ETIMEDOUT, "it did not end in time");
+		}
+		(void)nanosleep(&nap, NULL);
+	}
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return 0;
+	if (WIFSIGNALED(status))
+		return error_set(err, -ECHILD, "it was ended by signal %d", WTERMSIG(status));
+	return error_set(err, -ECHILD, "it failed with exit status %d", WEXITSTATUS(status));
+}
+
+int program_run(const char *path, const char *const argv[], const struct secret *input,
+		size_t output_max, struct deadline deadline, struct secret *output,
+		struct error *err)
+{
+	struct running running = {.in = -1, .out = -1};
+	struct gathered gathered = {.max = output_max};
+	int rc;
+
+	rc = start(path, argv, deadline, &running, err);
+	if (rc == 0) {
+		rc = talk(&running, input, deadline, &gathered, err);
+		if (rc < 0)
+			end(&running);
+		fd_close(&running.in);
+		fd_close(&running.out);
+		if (rc < 0)
+			(void)waitpid(running.pid, NULL, 0);
+		else
+			rc = wait_for_exit(&running, deadline, err);
+	}
+	if (rc == 0)
+		rc = secret_resize(&gathered.text, gathered.size, err);
+	if (rc == 0)
+		secret_move(output, &gathered.text);
+	else
+		error_prefix(err, "%s: ", path);
+	secret_free(&gathered.text);
+	return rc;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The list of commands: ours, and every clevis-… on PATH that says in a line what it does. */
+#include "base/file.h"
+#include "base/program.h"
+#include "cmd/clevis/commands.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { OTHERS_MAX = 64, NAME_MAX_BYTES = 128, SUMMARY_MAX = 512, SUMMARY_MS = 2000 };
+
+struct others {
+	size_t count;
+	char name[OTHERS_MAX][NAME_MAX_BYTES];
+};
+
+static void print_command(FILE *out, const char *name, const char *summary)
+{
+	(void)fprintf(out, "  clevis %-16s %s\n", name, summary);
+}
+
+/* What the program answers to --summary: one line; anything else means that it is no command for people. */
+static void print_other(FILE *out, const char *name)
+{
+	SECRET_AUTO struct secret nothing = {0};
+	SECRET_AUTO struct secret said = {0};
+	char path[PROGRAM_PATH_MAX];
+	char program[NAME_MAX_BYTES + 8];
+	char line[SUMMARY_MAX + 1];
+	const char *const argv[] = {program, "--summary", NULL};
+
+	(void)snprintf(program, sizeof(program), "clevis-%s", name);
+	if (!program_find(program, path) ||
+	    program_run(path, argv, &nothing, SUMMARY_MAX, deadline_in_ms(SUMMARY_MS), &said,
+			NULL) < 0 ||
+	    said.size == 0)
+		return;
+	memcpy(line, said.data, said.size);
+	line[said.size] = '\0';
+	line[strcspn(line, "\n")] = '\0';
+	error_sanitise(line);
+	print_command(out, name, line);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static void add_other(struct others *others, const char *name)
+{
+	if (command_find(name) || strlen(name) >= NAME_MAX_BYTES || others->count == OTHERS_MAX)
+		return;
+	for (size_t i = 0; i < others->count; i++)
+		if (strcmp(others->name[i], name) == 0)
+			return;
+	(void)snprintf(others->name[others->count++], NAME_MAX_BYTES, "%s", name);
+}
+
+static void find_others(struct others *others)
+{
+	const char *path = getenv("PATH");
+	FREE_AUTO char *folders = path ? strdup(path) : NULL;
+	char *rest = NULL;
+
+	for (char *folder = folders ? strtok_r(folders, ":", &rest) : NULL; folder;
+	     folder = strtok_r(NULL, ":", &rest)) {
+		DIR *dir = opendir(folder);
+		const struct dirent *entry;
+
+		while (dir && (entry = readdir(dir)))
+			if (strncmp(entry->d_name, "clevis-", 7) == 0 && entry->d_name[7])
+				add_other(others, entry->d_name + 7);
+		if (dir)
+			(void)closedir(dir);
+	}
+	qsort(others->name, others->count, sizeof(others->name[0]), by_name);
+}
+
+void command_print_all(FILE *out)
+{
+	struct others others = {0};
+
+	for (const struct command *command = commands; command->name; command++)
+		if (command->summary)
+			print_command(out, command->name, command->summary);
+	find_others(&others);
+	for (size_t i = 0; i < others.count; i++)
+		print_other(out, others.name[i]);
+}
