@@ -19,7 +19,7 @@ int file_read_config(const json_t *config, const char **name, struct error *err)
 
 	if (!read || !*read)
 		return error_set(err, -EINVAL,
-				 "file: Missing the required 'name' property (a file name)");
+				 "file: Missing the required name property! (a file's name)");
 	if (read[strlen(read) - 1] == '/')
 		return error_set(err, -EINVAL, "file: '%s' is a folder's name", read);
 	*name = read;

@@ -8,14 +8,16 @@
 
 static int walk(const json_t *jwe, pin_visitor visit, void *arg, int depth, struct error *err)
 {
-	const struct pin *pin = NULL;
+	const struct pin *pin;
 	JSON_AUTO json_t *inside = NULL;
 	const json_t *child;
+	char name[PIN_NAME_MAX];
 	size_t i;
-	int rc = pin_of(jwe, &pin, err);
+	int rc = pin_name(jwe, name, err);
 
-	if (rc < 0 && rc != -ENOENT)
+	if (rc < 0)
 		return rc;
+	pin = pin_find(name);
 	if (depth > PIN_DEPTH_MAX)
 		return error_set(err, -EBADMSG, "pins nested deeper than %d levels", PIN_DEPTH_MAX);
 	rc = visit(pin, jwe, arg, err);

@@ -78,9 +78,9 @@ j['jwe']['protected'] = b64(json.dumps(h).encode())"
 2${line#1}"
 }
 
-@test "the url is shown as it was given, as JSON" {
+@test "the url is shown as it was given, as JSON, and does not end the quotes around it" {
 	edit_sealed "h['clevis']['tang']['url'] = 'http://h/\"a\\\\b\\''"
-	list_is "1: tang '{\"url\":\"http://h/\\\"a\\\\b'\"}'"
+	list_is "1: tang '{\"url\":\"http://h/\\\"a\\\\b\u0027\"}'"
 }
 
 @test "a url cannot drive the terminal or forge a line" {

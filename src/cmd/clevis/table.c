@@ -9,7 +9,7 @@ const struct command commands[] = {
 	{"decrypt-null", NULL, decrypt_pin_main},
 	{"decrypt-sss", NULL, decrypt_pin_main, 1},
 	{"decrypt-tang", NULL, decrypt_pin_main},
-	{"encrypt-file", "Encrypts using a key that is kept in a file", encrypt_main},
+	{"encrypt-file", "Encrypts using a jwk stored in a file policy", encrypt_main},
 	{"encrypt-null", NULL, encrypt_main},
 	{"encrypt-sss", "Encrypts using a Shamir's Secret Sharing policy", encrypt_main, 1},
 	{"encrypt-tang", "Encrypts using a Tang binding server policy", encrypt_main},
