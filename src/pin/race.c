@@ -139,13 +139,19 @@ static void start_one(struct race *race)
 	fd_close(&ends[1]);
 }
 
-static void end_one(struct race *race, struct runner *runner)
+/* Waits for the end of one that has said what it had to say, or has ended. */
+static void reap(struct race *race, struct runner *runner)
 {
-	(void)kill(runner->pid, SIGKILL);
 	while (waitpid(runner->pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	fd_close(&runner->fd);
 	race->running--;
+}
+
+static void end_one(struct race *race, struct runner *runner)
+{
+	(void)kill(runner->pid, SIGKILL);
+	reap(race, runner);
 }
 
 static void take_verdict(struct race *race, const struct verdict *verdict)
@@ -180,7 +186,10 @@ static void read_one(struct race *race, struct runner *runner)
 	if (secret_new(&place, sizeof(struct verdict), &err) == 0 &&
 	    read(runner->fd, place.data, place.size) != (ssize_t)place.size)
 		(void)error_set(&err, -EIO, "a child process ended without a word");
-	end_one(race, runner);
+	if (err.code == 0)
+		reap(race, runner); /* it wipes what it knows, and ends */
+	else
+		end_one(race, runner);
 	if (err.code == 0) {
 		take_verdict(race, (const struct verdict *)place.data);
 		return;
