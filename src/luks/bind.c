@@ -241,25 +241,31 @@ static void remove_orphans(struct luks_device *device)
 	}
 }
 
+static int bind_draft(struct luks_device *device, struct pin_context *context,
+		      const struct luks_bind *wanted, struct draft *draft, struct error *unproved)
+{
+	int rc = find_room(device, wanted, draft, context->err);
+
+	if (rc == 0)
+		rc = seal(context, wanted, draft, unproved);
+	if (rc < 0)
+		return rc;
+	draft->token_text = token_format(draft->keyslot, draft->jwe);
+	if (!draft->token_text)
+		return error_nomem(context->err);
+	rc = token_check_room(device, draft->token_text, context->err);
+	return rc < 0 ? rc : write_all(device, wanted->volume_key, draft, context->err);
+}
+
 int luks_bind(struct luks_device *device, struct pin_context *context,
 	      const struct luks_bind *wanted, struct error *unproved)
 {
 	__attribute__((cleanup(draft_free))) struct draft draft = {0};
-	struct error *err = context->err;
-	int rc = find_room(device, wanted, &draft, err);
+	int rc = bind_draft(device, context, wanted, &draft, unproved);
 
 	if (rc == 0)
-		rc = seal(context, wanted, &draft, unproved);
-	if (rc < 0)
-		return rc;
-	draft.token_text = token_format(draft.keyslot, draft.jwe);
-	if (!draft.token_text)
-		return error_nomem(err);
-	rc = token_check_room(device, draft.token_text, err);
-	if (rc == 0)
-		rc = write_all(device, wanted->volume_key, &draft, err);
-	if (rc < 0)
-		return rc;
-	remove_orphans(device);
-	return draft.keyslot;
+		remove_orphans(device);
+	else if (draft.jwe)
+		pin_discard(draft.jwe);
+	return rc < 0 ? rc : draft.keyslot;
 }

@@ -216,18 +216,24 @@ static struct pin_context context_of(enum pin_trust trust)
 }
 
 /* Binds with the person's passphrase. */
-static int bind_config(const json_t *config, int keyslot, int token, struct error *unproved)
+static int bind_pin(const char *pin, const json_t *config, int keyslot, int token,
+		    struct error *unproved)
 {
 	struct luks_device *device = open_image();
 	struct pin_context context = context_of(PIN_TRUST_YES);
 	SECRET_AUTO struct secret key = {0};
-	struct luks_bind wanted = {"tang", config, &key, keyslot, token};
+	struct luks_bind wanted = {pin, config, &key, keyslot, token};
 	int rc;
 
 	assert_int_equal(luks_volume_key(device, -1, &passphrase, &key, &err), 0);
 	rc = luks_bind(device, &context, &wanted, unproved);
 	luks_close(&device);
 	return rc;
+}
+
+static int bind_config(const json_t *config, int keyslot, int token, struct error *unproved)
+{
+	return bind_pin("tang", config, keyslot, token, unproved);
 }
 
 static json_t *online_config(void)
@@ -619,6 +625,24 @@ static void test_bind_without_room_for_the_token_changes_nothing(void **state)
 	assert_in_range(refused, 1, COUNT(fillings) - 1);
 }
 
+/* A key file that nothing needs would only stand in the way of the next try. */
+static void test_bind_that_fails_leaves_no_key_file(void **state)
+{
+	JSON_AUTO json_t *config = json_pack("{s:s+}", "name", folder.path, "/stick.jwk");
+	char text[12000];
+
+	(void)state;
+	(void)snprintf(text, sizeof(text), "{\"type\":\"filler\",\"keyslots\":[],\"x\":\"%0*d\"}",
+		       11000, 0);
+	set_token(31, text);
+	assert_int_equal(bind_pin("file", config, -1, -1, NULL), -ENOSPC);
+	assert_false(folder_has(&folder, "stick.jwk"));
+	set_token(31, NULL);
+	assert_int_equal(bind_pin("file", config, -1, -1, NULL), 1);
+	assert_true(folder_has(&folder, "stick.jwk"));
+	assert_int_equal(open_by_binding(1), 1);
+}
+
 static void test_bind_to_a_server_that_is_down_changes_nothing(void **state)
 {
 	JSON_AUTO json_t *config = online_config();
@@ -896,6 +920,7 @@ int main(int argc, char *argv[])
 		CASE(test_bind_without_free_keyslot_changes_nothing),
 		CASE(test_bind_without_free_token_changes_nothing),
 		CASE(test_bind_without_room_for_the_token_changes_nothing),
+		CASE(test_bind_that_fails_leaves_no_key_file),
 		CASE(test_bind_to_a_server_that_is_down_changes_nothing),
 		CASE(test_bind_with_a_bad_configuration_changes_nothing),
 		CASE(test_offline_bind_succeeds_and_says_that_it_is_unproved),
