@@ -12,7 +12,7 @@ export SUITE BUILD
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
-	@echo "  With SUITE=trixie, build, check, vm-check and demo-boot do their work for Debian 13."
+	@echo "  With SUITE=trixie, build, check, vm-check, bench and demo-boot do their work for Debian 13."
 
 deps: ## Install what building, testing and the demos need (silent when all is there)
 	@tools/deps build demo check vm
@@ -38,8 +38,8 @@ demo: ## Bind an encrypted disk to a key server and open it with nobody typing
 demo-boot: ## Boot a whole encrypted machine with nobody typing
 	@tools/demo boot
 
-bench: ## Measure
-	@tools/deps bench && tools/build && meson test -C "$${BUILD:-build}" --benchmark --verbose
+bench: ## Measure, side by side with the distribution's clevis
+	@tools/bench
 
 fuzz: ## Run libFuzzer on every parser of bytes from outside, a minute each
 	@tools/fuzz

@@ -19,5 +19,5 @@ def peak(result):
 
 with open(sys.argv[2], encoding="utf-8") as file:
     ours, theirs = json.load(file)["results"]
-print(f"{sys.argv[1]:<14}{milliseconds(ours):8.1f} ms{milliseconds(theirs):10.1f} ms"
+print(f"{sys.argv[1]:<28}{milliseconds(ours):8.1f} ms{milliseconds(theirs):10.1f} ms"
       f"{milliseconds(theirs) / milliseconds(ours):7.1f} x{peak(ours):9.1f} MB{peak(theirs):9.1f} MB")

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <openssl/crypto.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -246,6 +247,8 @@ int race_run(struct pin_context *context, const json_t *const jwes[], size_t cou
 	int rc = 0;
 
 	shuffle(&race);
+	/* Done once here, it need not be done by each child. */
+	(void)OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL);
 	while (rc == 0 && race.taken < needed && can_still_succeed(&race)) {
 		while (race.started < count && race.started < race.allowed)
 			start_one(&race);

@@ -338,7 +338,7 @@ static int take_share(void *arg, const struct secret *share, struct error *err)
 	return 0;
 }
 
-static void open_local(struct pin_context *context, const json_t *jwe, struct opening *opening)
+static void open_here(struct pin_context *context, const json_t *jwe, struct opening *opening)
 {
 	SECRET_AUTO struct secret share = {0};
 	struct error err = {0};
@@ -347,6 +347,7 @@ static void open_local(struct pin_context *context, const json_t *jwe, struct op
 
 	own.err = &err;
 	rc = pin_open(&own, jwe, &share);
+	context->retry_after_s = own.retry_after_s;
 	if (rc == 0)
 		rc = take_share(opening, &share, &err);
 	if (rc < 0)
@@ -367,7 +368,11 @@ static int find_shares(struct pin_context *context, const json_t *jwes, struct o
 		if (pin_needs(jwe) & (PIN_NETWORK | PIN_EXTERNAL))
 			far[count++] = jwe;
 		else if (opening->found < opening->wanted)
-			open_local(context, jwe, opening);
+			open_here(context, jwe, opening);
+	}
+	if (count == 1 && opening->found < opening->wanted) { /* nobody to race against */
+		open_here(context, far[0], opening);
+		count = 0;
 	}
 	if (opening->found == opening->wanted)
 		return 0;
