@@ -74,6 +74,8 @@ static int encrypt(const char *pin, const char *config_text, bool yes, struct er
 	struct pin_context context;
 	int rc = args_config(config_text, &config, err);
 
+	if (rc < 0 && strcmp(pin, "sss") == 0) /* its own words (contract of Clevis §1) */
+		error_prefix(err, "Error parsing config! ");
 	if (rc == 0)
 		rc = fd_read_secret(STDIN_FILENO, "standard input", PLAIN_MAX, &plain, err);
 	if (rc < 0)
