@@ -21,7 +21,7 @@ enum { OPERATION_MS = 30000, OPERATION_MOST_S = 24 * 60 * 60 };
 static int64_t operation_ms = OPERATION_MS;
 static struct net_session *session;
 
-/* Seconds with decimals: digits, and a point at most. */
+/* Seconds with decimals: digits, and a point at most. They hold for a program that we become, too. */
 static int read_seconds(const char *text, const char *what, struct error *err)
 {
 	char *end = NULL;
@@ -31,6 +31,7 @@ static int read_seconds(const char *text, const char *what, struct error *err)
 		seconds = strtod(text, &end);
 		if (*end == '\0' && seconds > 0 && seconds <= OPERATION_MOST_S) {
 			operation_ms = (int64_t)(seconds * 1000 + 0.999);
+			(void)setenv("CLEVIS_TIMEOUT", text, 1);
 			return 0;
 		}
 	}
