@@ -49,6 +49,9 @@ void program_die_with(pid_t parent)
 		_exit(EXIT_FAILURE);
 }
 
+/* Whether this process, or one above it, leads a group that its programs stay in. */
+static bool in_led_group;
+
 /* A program that runs. */
 struct running {
 	pid_t pid;
@@ -63,6 +66,12 @@ static bool has_terminal(void)
 	FD_AUTO int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 
 	return tty >= 0;
+}
+
+void program_lead_group(void)
+{
+	if (!in_led_group && !has_terminal())
+		in_led_group = setpgid(0, 0) == 0;
 }
 
 /* It is to know how long we wait: it may start clevis itself. */
@@ -114,7 +123,7 @@ static int start(const char *path, const char *const argv[], struct deadline dea
 
 	if (rc < 0)
 		return rc;
-	running->in_own_group = !has_terminal();
+	running->in_own_group = !in_led_group && !has_terminal();
 	running->pid = fork();
 	if (running->pid == 0) {
 		program_die_with(parent);
