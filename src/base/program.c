@@ -85,10 +85,14 @@ static void set_timeout(struct deadline deadline)
 }
 
 static void child_main(const char *path, const char *const argv[], int in, int out,
-		       struct deadline deadline, bool in_own_group)
+		       struct deadline deadline, enum program_stderr heard, bool in_own_group)
 {
+	int nothing = heard == PROGRAM_IS_SILENT ? open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
+
 	if (in_own_group)
 		(void)setpgid(0, 0);
+	if (nothing >= 0)
+		(void)dup2(nothing, STDERR_FILENO);
 	(void)signal(SIGPIPE, SIG_DFL);
 	set_timeout(deadline);
 	if (dup2(in, STDIN_FILENO) >= 0 && dup2(out, STDOUT_FILENO) >= 0)
@@ -114,7 +118,7 @@ static int make_pipes(int to[2], int from[2], struct error *err)
 }
 
 static int start(const char *path, const char *const argv[], struct deadline deadline,
-		 struct running *running, struct error *err)
+		 enum program_stderr heard, struct running *running, struct error *err)
 {
 	pid_t parent = getpid();
 	int to[2];
@@ -127,7 +131,7 @@ static int start(const char *path, const char *const argv[], struct deadline dea
 	running->pid = fork();
 	if (running->pid == 0) {
 		program_die_with(parent);
-		child_main(path, argv, to[0], from[1], deadline, running->in_own_group);
+		child_main(path, argv, to[0], from[1], deadline, heard, running->in_own_group);
 	}
 	(void)close(to[0]);
 	(void)close(from[1]);
@@ -238,14 +242,14 @@ static int wait_for_exit(const struct running *running, struct deadline deadline
 }
 
 int program_run(const char *path, const char *const argv[], const struct secret *input,
-		size_t output_max, struct deadline deadline, struct secret *output,
-		struct error *err)
+		size_t output_max, struct deadline deadline, enum program_stderr heard,
+		struct secret *output, struct error *err)
 {
 	struct running running = {.in = -1, .out = -1};
 	struct gathered gathered = {.max = output_max};
 	int rc;
 
-	rc = start(path, argv, deadline, &running, err);
+	rc = start(path, argv, deadline, heard, &running, err);
 	if (rc == 0) {
 		rc = talk(&running, input, deadline, &gathered, err);
 		if (rc < 0)
