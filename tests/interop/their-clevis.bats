@@ -19,16 +19,39 @@ prepare() {
 	cp "$adv" adv
 }
 
-# each_pair CONFIG [-y]: ours seals and theirs opens, and the reverse.
+# each_pair CONFIG [-y]: ours seals and theirs opens, and the reverse, by the pin $pin (tang).
 each_pair() {
-	clevis_alone encrypt tang "$@" <"$plain" >ours
+	local pin=${pin:-tang}
+	clevis_alone encrypt "$pin" "$@" <"$plain" >ours
 	their_clevis decrypt <ours | cmp - "$plain"
-	their_clevis_alone encrypt tang "$@" <"$plain" >theirs
+	their_clevis_alone encrypt "$pin" "$@" <"$plain" >theirs
 	clevis decrypt <theirs | cmp - "$plain"
-	clevis decrypt-tang <theirs | cmp - "$plain"
+	clevis "decrypt-$pin" <theirs | cmp - "$plain"
 	# And each its own, with the other's server.
 	their_clevis decrypt <theirs | cmp - "$plain"
 	clevis decrypt <ours | cmp - "$plain"
+}
+
+# header_shape FILE: the header, and those of the JWEs inside; of what is random the length only.
+header_shape() {
+	header_of "$1" | json 'def shape(j):
+    if isinstance(j, dict): return {name: length(j[name]) if name in ("k", "p", "x", "y") else shape(j[name]) for name in j}
+    if isinstance(j, list): return [shape(item) for item in j]
+    if isinstance(j, str) and j.count(".") == 4:
+        parts = j.split(".")
+        return [shape(json.loads(unb64(parts[0])))] + [len(part) for part in parts[1:]]
+    return j
+def length(text): return len(text)
+print(json.dumps(shape(j), sort_keys=True, indent=1))'
+}
+
+# same_shape: the files `ours` and `theirs` have it, their other parts the same lengths.
+same_shape() {
+	diff <(header_shape ours) <(header_shape theirs)
+	local part
+	for part in 2 3 4 5; do
+		[ "$(cut -d . -f $part ours | tr -d '\n' | wc -c)" = "$(cut -d . -f $part theirs | tr -d '\n' | wc -c)" ]
+	done
 }
 
 @test "-y" {
@@ -129,4 +152,114 @@ json.dump({"protected": {"alg": "ECDH-ES", "enc": "A256GCM", "kid": kid, "clevis
 	[ "$status" = 0 ]
 	says secret
 	grep -qF 'WARNING: tang using a deprecated hash for the JWK thumbprints' <<<"$stderr"
+}
+
+# --- null and sss -------------------------------------------------------------------------------------------------------------
+
+@test "null: each opens the other's, of the same shape" {
+	pin=null each_pair '{}'
+	same_shape
+	pin=null each_pair '{"other":1}'
+	: >empty
+	pin=null plain=$PWD/empty each_pair '{}'
+}
+
+@test "null: what is sealed to fail fails with both" {
+	clevis encrypt null '{"fail":true}' <"$plain" >ours
+	their_clevis encrypt null '{"fail":true}' <"$plain" >theirs
+	same_shape
+	local file
+	for file in ours theirs; do
+		call their_clevis decrypt <$file
+		[ "$status" = 1 ]
+		says ''
+		call clevis decrypt <$file
+		fails 1 'null: '
+	done
+}
+
+# sss T PINS: the configuration.
+sss() {
+	echo "{\"t\":$1,\"pins\":{$2}}"
+}
+
+@test "sss, one of one" {
+	pin=sss each_pair "$(sss 1 "\"tang\":$(tang_config "$url")")" -y
+	same_shape
+	pin=sss each_pair '{"pins":{"null":{}}}'
+	same_shape
+}
+
+@test "sss, two of three servers, and the others when one is gone" {
+	local server config
+	server=$(tang_config "$url" "\"adv\":\"$PWD/adv\"")
+	pin=sss each_pair "$(sss 2 "\"tang\":[$server,$server,$server]")"
+	same_shape
+	config=$(sss 2 "\"tang\":[$(tang_config "http://127.0.0.1:$(closed_port)" "\"adv\":\"$PWD/adv\""),$server,$server]")
+	clevis encrypt sss "$config" <"$plain" >ours
+	their_clevis decrypt <ours 2>err | cmp - "$plain"
+	their_clevis encrypt sss "$config" <"$plain" >theirs
+	clevis decrypt <theirs 2>err | cmp - "$plain"
+	[ ! -s err ]
+}
+
+@test "sss, several nulls, all of them and some" {
+	pin=sss each_pair "$(sss 1 '"null":[{},{}]')"
+	pin=sss each_pair "$(sss 3 '"null":[{},{},{},{},{}]')"
+	same_shape
+	pin=sss each_pair "$(sss 4 '"null":[{},{},{},{}]')"
+	same_shape
+}
+
+@test "sss inside sss, with null and tang" {
+	local server
+	server=$(tang_config "$url")
+	pin=sss each_pair "$(sss 2 "\"null\":{},\"tang\":$server,\"sss\":$(sss 1 "\"tang\":[$server,$server]")")" -y
+	same_shape
+	pin=sss each_pair "$(sss 2 "\"sss\":[$(sss 2 "\"null\":{},\"tang\":$server"),$(sss 1 '"null":{}')]")" -y
+	same_shape
+}
+
+@test "sss below its threshold: neither opens it" {
+	local config
+	config=$(sss 2 '"null":[{},{"fail":true}]')
+	clevis encrypt sss "$config" <"$plain" >ours
+	their_clevis encrypt sss "$config" <"$plain" >theirs
+	local file
+	for file in ours theirs; do
+		call their_clevis decrypt <$file
+		[ "$status" != 0 ]
+		says ''
+		call clevis decrypt <$file
+		fails 1 'sss: 1 of 2 shares found: '
+	done
+}
+
+@test "sss: what one refuses the other does too, with the words that scripts look for" {
+	local config words
+	while IFS='|' read -r words config; do
+		call their_clevis_alone encrypt sss "$config" <"$plain"
+		[ "$status" = 1 ]
+		grep -qF "$words" <<<"$stderr"
+		call clevis_alone encrypt sss "$config" <"$plain"
+		fails 1 "$words"
+	done <<-END
+		Error parsing config!|{
+		Error parsing config!|
+		Config missing 'pins' attribute!|{}
+		Config missing 'pins' attribute!|{"t":"1","pins":{"null":{}}}
+		Invalid threshold (required: 1 <= 3 <= 2)!|{"t":3,"pins":{"null":[{},{}]}}
+		Invalid threshold (required: 1 <= 0 <= 1)!|{"t":0,"pins":{"null":{}}}
+		Missing the required 'url' property|{"pins":{"tang":{}}}
+	END
+}
+
+@test "JWEs of other pins: both refuse by the pin's name" {
+	their_clevis encrypt null '{}' <"$plain" >theirs
+	call clevis decrypt-tang <theirs
+	fails 1 'JWE pin mismatch!'
+	clevis encrypt null '{}' <"$plain" >ours
+	PATH=$their_path call timeout 60 /usr/bin/clevis-decrypt-tang <ours
+	[ "$status" = 1 ]
+	grep -qF 'JWE pin mismatch!' <<<"$stderr"
 }

@@ -160,3 +160,61 @@ prepare() {
 	done
 	diff slot.1 slot.2
 }
+
+# sss_config T: of our server twice, in the form that both take.
+sss_config() {
+	local server
+	server=$(tang_config "$url" "\"adv\":\"$adv\"")
+	echo "{\"t\":$1,\"pins\":{\"tang\":[$server,$server]}}"
+}
+
+# both_use_sss T: a binding of sss in slot 1 is listed alike by both, and gives both the same passphrase, which is right.
+both_use_sss() {
+	needs_their /usr/bin/clevis-luks-unlock
+	local listed="1: sss '{\"t\":$1,\"pins\":{\"tang\":[{\"url\":\"$url\"},{\"url\":\"$url\"}]}}'"
+	[ "$(their_clevis luks list -d "$disk")" = "$listed" ]
+	call clevis luks list -d "$disk"
+	succeeds
+	says "$listed"
+	their_clevis luks pass -d "$disk" -s 1 >theirs
+	clevis luks pass -d "$disk" -s 1 | cmp - theirs
+	opens "$disk" 1 theirs
+	call clevis luks unlock -d "$disk" -t 1
+	succeeds
+	their_clevis luks unlock -d "$disk" -t 1
+}
+
+@test "theirs binds sss: both list, recover and test it" {
+	needs_their /usr/bin/clevis-encrypt-sss
+	their_clevis_alone luks bind -f -k "$pass" -d "$disk" sss "$(sss_config 2)" 2>bind.err || { cat bind.err && return 1; }
+	both_use_sss 2
+}
+
+@test "ours binds sss: both list, recover and test it" {
+	needs_their /usr/bin/clevis-decrypt-sss
+	call clevis luks bind -k "$pass" -d "$disk" sss "$(sss_config 2)"
+	succeeds
+	both_use_sss 2
+	call their_clevis_alone luks unbind -f -d "$disk" -s 1
+	[ "$status" = 0 ]
+	[ -z "$(clevis luks list -d "$disk")" ]
+}
+
+@test "sss inside sss, with null and tang: bound by either, opened by both" {
+	needs_their /usr/bin/clevis-decrypt-sss /usr/bin/clevis-luks-unlock
+	# There is no room for two of them with two servers.
+	local config server
+	server=$(tang_config "$url" "\"adv\":\"$adv\"")
+	config="{\"t\":2,\"pins\":{\"null\":{},\"sss\":{\"t\":1,\"pins\":{\"tang\":$server}}}}"
+	their_clevis_alone luks bind -f -k "$pass" -d "$disk" sss "$config" 2>bind.err || { cat bind.err && return 1; }
+	call clevis luks bind -k "$pass" -d "$disk" sss "$config"
+	succeeds
+	local slot
+	for slot in 1 2; do
+		their_clevis luks pass -d "$disk" -s $slot >theirs
+		clevis luks pass -d "$disk" -s $slot | cmp - theirs
+		opens "$disk" $slot theirs
+		their_clevis luks unlock -d "$disk" -t $slot
+	done
+	[ "$(clevis luks list -d "$disk" -s 1 | cut -c 2-)" = "$(clevis luks list -d "$disk" -s 2 | cut -c 2-)" ]
+}
