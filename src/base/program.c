@@ -108,8 +108,8 @@ static int start(const char *path, const char *const argv[], struct deadline dea
 		 struct running *running, struct error *err)
 {
 	pid_t parent = getpid();
-	int to[2];
-	int from[2];
+	int to[2] = {-1, -1};
+	int from[2] = {-1, -1};
 	int rc = make_pipes(to, from, err);
 
 	if (rc < 0)

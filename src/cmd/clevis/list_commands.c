@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The list of commands: ours, and every clevis-… on PATH that says in a line what it does. */
-#include "base/file.h"
 #include "base/program.h"
 #include "cmd/clevis/commands.h"
 
@@ -58,22 +57,30 @@ static void add_other(struct others *others, const char *name)
 	(void)snprintf(others->name[others->count++], NAME_MAX_BYTES, "%s", name);
 }
 
+static void find_others_in(const char *folder, struct others *others)
+{
+	DIR *dir = opendir(folder);
+	const struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		if (strncmp(entry->d_name, "clevis-", 7) == 0 && entry->d_name[7])
+			add_other(others, entry->d_name + 7);
+	if (dir)
+		(void)closedir(dir);
+}
+
 static void find_others(struct others *others)
 {
-	const char *path = getenv("PATH");
-	FREE_AUTO char *folders = path ? strdup(path) : NULL;
-	char *rest = NULL;
+	const char *folders = getenv("PATH");
 
-	for (char *folder = folders ? strtok_r(folders, ":", &rest) : NULL; folder;
-	     folder = strtok_r(NULL, ":", &rest)) {
-		DIR *dir = opendir(folder);
-		const struct dirent *entry;
+	while (folders && *folders) {
+		char folder[PROGRAM_PATH_MAX];
+		int length = (int)strcspn(folders, ":");
 
-		while (dir && (entry = readdir(dir)))
-			if (strncmp(entry->d_name, "clevis-", 7) == 0 && entry->d_name[7])
-				add_other(others, entry->d_name + 7);
-		if (dir)
-			(void)closedir(dir);
+		(void)snprintf(folder, sizeof(folder), "%.*s", length, folders);
+		find_others_in(folder, others);
+		folders += length;
+		folders += *folders == ':';
 	}
 	qsort(others->name, others->count, sizeof(others->name[0]), by_name);
 }
