@@ -64,7 +64,8 @@ int external_seal(struct pin_context *context, const char *name, const json_t *c
 		return error_nomem(context->err);
 	if (!find("encrypt", name, program, path))
 		return not_found(context, name, program);
-	rc = program_run(path, argv, plain, PIN_JWE_MAX, context->deadline, &output, context->err);
+	rc = program_run(path, argv, PROGRAM_STDERR_OURS, plain, PIN_JWE_MAX, context->deadline,
+			 &output, context->err);
 	return rc < 0 ? rc : parse(&output, program, jwe, context->err);
 }
 
@@ -84,6 +85,6 @@ int external_open(struct pin_context *context, const char *name, const json_t *j
 	if (rc == 0)
 		rc = secret_copy(&input, text, strlen(text), context->err);
 	return rc < 0 ? rc
-		      : program_run(path, argv, &input, PLAIN_MAX, context->deadline, plain,
-				    context->err);
+		      : program_run(path, argv, PROGRAM_STDERR_OURS, &input, PLAIN_MAX,
+				    context->deadline, plain, context->err);
 }

@@ -45,21 +45,32 @@ static void remove_arguments(int *argc, char *argv[], int first, int count)
 	*argc -= count;
 }
 
+static const char option[] = "--timeout";
+
+/* What we are told, programs that we start are to know, too. */
+static int take_timeout(const char *text, struct error *err)
+{
+	int rc = read_seconds(text, option, err);
+
+	if (rc == 0 && setenv("CLEVIS_TIMEOUT", text, 1) != 0)
+		rc = error_nomem(err);
+	return rc;
+}
+
 int args_take_timeout(int *argc, char *argv[], struct error *err)
 {
-	static const char option[] = "--timeout";
 	static bool told;
 	const char *text = told ? NULL : getenv("CLEVIS_TIMEOUT");
-	int rc = text ? read_seconds(text, "CLEVIS_TIMEOUT", err) : 0;
+	int rc = text && *text ? read_seconds(text, "CLEVIS_TIMEOUT", err) : 0;
 
 	for (int i = 1; rc == 0 && i < *argc && strcmp(argv[i], "--") != 0;) {
 		int taken = 0;
 
 		if (strncmp(argv[i], "--timeout=", sizeof(option)) == 0) {
-			rc = read_seconds(argv[i] + sizeof(option), option, err);
+			rc = take_timeout(argv[i] + sizeof(option), err);
 			taken = 1;
 		} else if (strcmp(argv[i], option) == 0 && i + 1 < *argc) {
-			rc = read_seconds(argv[i + 1], option, err);
+			rc = take_timeout(argv[i + 1], err);
 			taken = 2;
 		} else if (strcmp(argv[i], option) == 0) {
 			rc = error_set(err, -EINVAL, "%s: how many seconds?", option);

@@ -31,8 +31,8 @@ static void print_other(FILE *out, const char *name)
 
 	(void)snprintf(program, sizeof(program), "clevis-%s", name);
 	if (!program_find(program, path) ||
-	    program_run(path, argv, &nothing, SUMMARY_MAX, deadline_in_ms(SUMMARY_MS), &said,
-			NULL) < 0 ||
+	    program_run(path, argv, PROGRAM_STDERR_NOWHERE, &nothing, SUMMARY_MAX,
+			deadline_in_ms(SUMMARY_MS), &said, NULL) < 0 ||
 	    said.size == 0)
 		return;
 	memcpy(line, said.data, said.size);
@@ -49,7 +49,9 @@ static int by_name(const void *a, const void *b)
 
 static void add_other(struct others *others, const char *name)
 {
-	if (command_find(name) || strlen(name) >= NAME_MAX_BYTES || others->count == OTHERS_MAX)
+	/* Those that open are called by us, not by people. */
+	if (command_find(name) || strncmp(name, "decrypt-", strlen("decrypt-")) == 0 ||
+	    strlen(name) >= NAME_MAX_BYTES || others->count == OTHERS_MAX)
 		return;
 	for (size_t i = 0; i < others->count; i++)
 		if (strcmp(others->name[i], name) == 0)
