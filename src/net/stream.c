@@ -12,16 +12,20 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+/* A helper takes leave of the server when its socket closes. It has a moment for that, and no more. */
+enum { LEAVE_MS = 50 };
+
 void net_close(struct net_connection *connection)
 {
 	fd_close(&connection->fd);
-	fd_close(&connection->report);
 	if (connection->helper > 0) {
+		(void)net_wait(connection->report, POLLIN, deadline_in_ms(LEAVE_MS));
 		(void)kill(connection->helper, SIGKILL);
 		while (waitpid(connection->helper, NULL, 0) < 0 && errno == EINTR)
 			;
 	}
 	connection->helper = 0;
+	fd_close(&connection->report);
 }
 
 int net_wait(int fd, short events, struct deadline deadline)
