@@ -57,6 +57,9 @@ struct program {
 	struct deadline deadline;
 };
 
+/* Whether this process, or one above it, leads a group that its programs stay in. */
+static bool in_led_group;
+
 /* A program that runs. */
 struct running {
 	pid_t pid;
@@ -73,6 +76,12 @@ static bool has_terminal(void)
 	return tty >= 0;
 }
 
+void program_lead_group(void)
+{
+	if (!in_led_group && !has_terminal())
+		in_led_group = setpgid(0, 0) == 0;
+}
+
 /* It is to know how long we wait: it may start clevis itself. */
 static void set_timeout(struct deadline deadline)
 {
@@ -85,12 +94,16 @@ static void set_timeout(struct deadline deadline)
 
 static void child_main(const struct program *program, int in, int out, bool in_own_group)
 {
+	int nothing = program->standard_error == PROGRAM_STDERR_NOWHERE
+			      ? open("/dev/null", O_WRONLY | O_CLOEXEC)
+			      : -1;
+
 	if (in_own_group)
 		(void)setpgid(0, 0);
+	if (nothing >= 0)
+		(void)dup2(nothing, STDERR_FILENO);
 	(void)signal(SIGPIPE, SIG_DFL);
 	set_timeout(program->deadline);
-	if (program->standard_error == PROGRAM_STDERR_NOWHERE)
-		(void)dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);
 	if (dup2(in, STDIN_FILENO) >= 0 && dup2(out, STDOUT_FILENO) >= 0)
 		(void)execv(program->path, (char *const *)program->argv);
 	_exit(EXIT_NO_PROGRAM);
@@ -122,7 +135,7 @@ static int start(const struct program *program, struct running *running, struct 
 
 	if (rc < 0)
 		return rc;
-	running->in_own_group = !has_terminal();
+	running->in_own_group = !in_led_group && !has_terminal();
 	running->pid = fork();
 	if (running->pid == 0) {
 		program_die_with(parent);

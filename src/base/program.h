@@ -22,12 +22,20 @@ bool program_find(const char *name, char path[static PROGRAM_PATH_MAX]);
  */
 void program_die_with(pid_t parent);
 
+/*
+ * In a child process just forked: to lead a group of processes that the programs it runs, and what those start, stay in, also
+ * those of its own children; whoever ends it ends them with kill(-pid). Nothing is done where there is a terminal, from which
+ * such a group could not read, or where this was done by a parent.
+ */
+void program_lead_group(void);
+
+/* Where the standard error of a program goes. */
 enum program_stderr { PROGRAM_STDERR_OURS, PROGRAM_STDERR_NOWHERE };
 
 /*
  * Runs the program at `path`, with the arguments `argv` (argv[0] its name, NULL-terminated): `input` on its standard input, the
- * whole of its standard output, at most `output_max` bytes, in `output`; standard error is ours, or goes nowhere. It is ended when the
- * deadline passes or we die. Its environment is ours, with CLEVIS_TIMEOUT set to the seconds that are left.
+ * whole of its standard output, at most `output_max` bytes, in `output`. It is ended when the deadline passes, with what it
+ * started unless there is a terminal, or when we die. Its environment is ours, with CLEVIS_TIMEOUT set to the seconds left.
  * Returns 0 with `output` (the caller's); -ETIMEDOUT, -EFBIG, -ECHILD when it exits with another status than 0, -errno,
  * with `err` filled.
  */

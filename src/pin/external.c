@@ -36,14 +36,21 @@ static int not_found(struct pin_context *context, const char *name, const char *
 			 program);
 }
 
+/* What comes back is to be a JWE that says which pin opens it: better told now than when it is to be opened. */
 static int parse(const struct secret *text, const char *program, json_t **jwe, struct error *err)
 {
+	char pin[PIN_NAME_MAX];
 	size_t size = text->size;
 	int rc;
 
 	while (size > 0 && text->data[size - 1] == '\n')
 		size--;
 	rc = jose_jwe_parse_compact((const char *)text->data, size, jwe, err);
+	if (rc == 0) {
+		rc = pin_name(*jwe, pin, err);
+		if (rc < 0)
+			json_drop(jwe);
+	}
 	if (rc < 0)
 		error_prefix(err, "%s: its output: ", program);
 	return rc;

@@ -113,6 +113,8 @@ static int read_key(const char *path, json_t **jwk, struct error *err)
 	if (json_parse((const char *)text.data, text.size, path, jwk, &why) < 0)
 		return error_set(err, -EBADMSG, "file: Key file %s is malformed: %s", path,
 				 why.text);
+	if (!json_is_object(*jwk))
+		return error_set(err, -EBADMSG, "file: Key file %s is malformed: not a JWK", path);
 	return 0;
 }
 

@@ -126,6 +126,7 @@ static void start_one(struct race *race)
 		runner->pid = fork();
 	if (ends[1] >= 0 && runner->pid == 0) {
 		program_die_with(parent);
+		program_lead_group();
 		child_main(race, jwe, ends[1]);
 	}
 	if (runner->pid > 0) {
@@ -140,9 +141,15 @@ static void start_one(struct race *race)
 	fd_close(&ends[1]);
 }
 
-/* Waits for the end of one that has said what it had to say, or has ended. */
+/* Waits for the end of one that has said what it had to say, or has ended; and ends what its programs left. */
 static void reap(struct race *race, struct runner *runner)
 {
+	siginfo_t ended;
+
+	/* Until it is waited for its id is nobody else's, as a process and as a group. */
+	while (waitid(P_PID, (id_t)runner->pid, &ended, WEXITED | WNOWAIT) < 0 && errno == EINTR)
+		;
+	(void)kill(-runner->pid, SIGKILL);
 	while (waitpid(runner->pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	fd_close(&runner->fd);

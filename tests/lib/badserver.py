@@ -8,9 +8,13 @@ Listens on a free port of 127.0.0.1 and prints it. With ADVERTISEMENT, a file, `
 server does, and only the rest misbehaves; URL is a real server for the modes that pass its answers on in an odd form.
 MODE is one of the functions below whose name begins with `mode_`, or a number: the status to answer. MODE `path`: each
 request names its mode as the first part of its path, /MODE/adv or /MODE/rec/KID; /MODE+adv serves ADVERTISEMENT.
+MODE `black_hole`: knocking there is not even answered. A file named in the environment variable REQUESTS gets a line for each
+POST, as soon as it has come.
 """
 import base64
 import json
+import os
+import signal
 import socket
 import struct
 import sys
@@ -258,6 +262,11 @@ def mode_bytewise(connection, request):
         time.sleep(0.002)
 
 
+def mode_slow(connection, request):
+    time.sleep(1.5)
+    send(connection, upstream(request)[1])
+
+
 def mode_swapped(connection, request):
     """As a good server does it, whatever its Content-Type, with Content-Length last and bare newlines."""
     body = upstream(request)[1]
@@ -306,9 +315,17 @@ def split(request):
     return name, bool(served), b" ".join((method, b"/" + path, rest))
 
 
+def note(request):
+    if "REQUESTS" in os.environ and request.startswith(b"POST "):
+        with open(os.environ["REQUESTS"], "ab") as file:
+            file.write(request.partition(b"\r\n")[0] + b"\n")
+
+
 def serve(connection):
     try:
-        mode, served, request = split(read_request(connection))
+        request = read_request(connection)
+        note(request)
+        mode, served, request = split(request)
         if served and request.startswith(b"GET /adv"):
             send(connection, advertisement, b"HTTP/1.1 200 OK\r\nContent-Type: application/jose+json\r\n")
         elif mode.isdigit():
@@ -321,6 +338,23 @@ def serve(connection):
         connection.close()
 
 
+def black_hole():
+    """Nobody is taken in, and once the queue is full the kernel lets those who knock wait."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=0)
+    waiting = []
+    while len(waiting) < 8:
+        waiting.append(socket.socket())
+        waiting[-1].settimeout(0.3)
+        try:
+            waiting[-1].connect(listener.getsockname())
+        except TimeoutError:
+            print(listener.getsockname()[1], flush=True)
+            signal.pause()
+    sys.exit("the kernel takes in everybody")
+
+
+if sys.argv[1] == "black_hole":
+    black_hole()
 advertisement = None
 if len(sys.argv) > 2 and sys.argv[2]:
     with open(sys.argv[2], "rb") as file:

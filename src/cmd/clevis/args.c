@@ -21,7 +21,7 @@ enum { OPERATION_MS = 30000, OPERATION_MOST_S = 24 * 60 * 60 };
 static int64_t operation_ms = OPERATION_MS;
 static struct net_session *session;
 
-/* Seconds with decimals: digits, and a point at most. */
+/* Seconds with decimals: digits, and a point at most. They hold for the programs that we start, too. */
 static int read_seconds(const char *text, const char *what, struct error *err)
 {
 	char *end = NULL;
@@ -31,6 +31,7 @@ static int read_seconds(const char *text, const char *what, struct error *err)
 		seconds = strtod(text, &end);
 		if (*end == '\0' && seconds > 0 && seconds <= OPERATION_MOST_S) {
 			operation_ms = (int64_t)(seconds * 1000 + 0.999);
+			(void)setenv("CLEVIS_TIMEOUT", text, 1);
 			return 0;
 		}
 	}
@@ -47,16 +48,6 @@ static void remove_arguments(int *argc, char *argv[], int first, int count)
 
 static const char option[] = "--timeout";
 
-/* What we are told, programs that we start are to know, too. */
-static int take_timeout(const char *text, struct error *err)
-{
-	int rc = read_seconds(text, option, err);
-
-	if (rc == 0 && setenv("CLEVIS_TIMEOUT", text, 1) != 0)
-		rc = error_nomem(err);
-	return rc;
-}
-
 int args_take_timeout(int *argc, char *argv[], struct error *err)
 {
 	static bool told;
@@ -67,10 +58,10 @@ int args_take_timeout(int *argc, char *argv[], struct error *err)
 		int taken = 0;
 
 		if (strncmp(argv[i], "--timeout=", sizeof(option)) == 0) {
-			rc = take_timeout(argv[i] + sizeof(option), err);
+			rc = read_seconds(argv[i] + sizeof(option), option, err);
 			taken = 1;
 		} else if (strcmp(argv[i], option) == 0 && i + 1 < *argc) {
-			rc = take_timeout(argv[i + 1], err);
+			rc = read_seconds(argv[i + 1], option, err);
 			taken = 2;
 		} else if (strcmp(argv[i], option) == 0) {
 			rc = error_set(err, -EINVAL, "%s: how many seconds?", option);

@@ -16,12 +16,15 @@
 /* Base64url makes a third more of the largest plaintext. */
 enum { JWE_TEXT_MAX = 512 * 1024 * 1024 };
 
-static int usage(void)
+/* `pin`: the only one that is opened; NULL: any. */
+static int usage(const struct command *command, const char *pin)
 {
-	(void)fprintf(stderr, "Usage: clevis decrypt [--timeout SEC] < JWE > PLAINTEXT\n\n"
-			      "Decrypts using the policy defined at encryption time\n\n"
-			      "  --timeout SEC  Give up after SEC seconds (default: 30)\n");
-	return EXIT_USAGE;
+	(void)fprintf(stderr,
+		      "Usage: clevis decrypt%s%s [--timeout SEC] < JWE > PLAINTEXT\n\n"
+		      "Decrypts using the policy defined at encryption time\n\n"
+		      "  --timeout SEC  Give up after SEC seconds (default: 30)\n",
+		      pin ? " " : "", pin ? pin : "");
+	return command->usage_status ? command->usage_status : EXIT_USAGE;
 }
 
 static int read_jwe(json_t **jwe, struct error *err)
@@ -66,12 +69,14 @@ static int decrypt(const char *expected, struct error *err)
 		      : fd_write_all(STDOUT_FILENO, "standard output", plain.data, plain.size, err);
 }
 
-static int decrypt_and_report(const char *expected)
+/* Other arguments are ignored: `clevis decrypt tang` is a habit of old scripts (contract of Clevis §1). */
+static int run(int argc, char *argv[], const char *expected)
 {
 	struct error err = {0};
+	bool asked = argc == 2 && (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0);
 
-	if (isatty(STDIN_FILENO))
-		return usage();
+	if (asked || isatty(STDIN_FILENO))
+		return usage(command_find(argv[0] + strlen("clevis-")), expected);
 	if (decrypt(expected, &err) < 0) {
 		log_error("%s", err.text);
 		return EXIT_FAILURE;
@@ -79,17 +84,13 @@ static int decrypt_and_report(const char *expected)
 	return EXIT_SUCCESS;
 }
 
-/* Arguments are ignored: `clevis decrypt tang` is a habit of old scripts (contract of Clevis §1). */
 int decrypt_main(int argc, char *argv[])
 {
-	if (argc == 2 && (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0))
-		return usage();
-	return decrypt_and_report(NULL);
+	return run(argc, argv, NULL);
 }
 
 /* clevis-decrypt-PIN: a JWE of that pin and no other. */
 int decrypt_pin_main(int argc, char *argv[])
 {
-	(void)argc;
-	return decrypt_and_report(argv[0] + strlen("clevis-decrypt-"));
+	return run(argc, argv, argv[0] + strlen("clevis-decrypt-"));
 }

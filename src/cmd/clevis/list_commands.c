@@ -28,16 +28,20 @@ static void print_other(FILE *out, const char *name)
 	char program[NAME_MAX_BYTES + 8];
 	char line[SUMMARY_MAX + 1];
 	const char *const argv[] = {program, "--summary", NULL};
+	size_t length;
 
 	(void)snprintf(program, sizeof(program), "clevis-%s", name);
 	if (!program_find(program, path) ||
 	    program_run(path, argv, PROGRAM_STDERR_NOWHERE, &nothing, SUMMARY_MAX,
-			deadline_in_ms(SUMMARY_MS), &said, NULL) < 0 ||
-	    said.size == 0)
+			deadline_in_ms(SUMMARY_MS), &said, NULL) < 0)
 		return;
-	memcpy(line, said.data, said.size);
-	line[said.size] = '\0';
-	line[strcspn(line, "\n")] = '\0';
+	length = said.size;
+	if (length > 0 && said.data[length - 1] == '\n')
+		length--;
+	if (length == 0 || memchr(said.data, '\n', length))
+		return;
+	memcpy(line, said.data, length);
+	line[length] = '\0';
 	error_sanitise(line);
 	print_command(out, name, line);
 }
