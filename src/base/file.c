@@ -187,16 +187,26 @@ static int write_and_sync(int fd, const char *name, mode_t mode, const void *dat
 	return 0;
 }
 
+/* Never over a file that is there. By a link, which every file system of ours has; FAT, as on sticks, has the other way. */
+static int give_new_name(int folder_fd, const char *temp, const char *name)
+{
+	if (linkat(folder_fd, temp, folder_fd, name, 0) == 0) {
+		(void)unlinkat(folder_fd, temp, 0);
+		return 0;
+	}
+	if (errno != EPERM && errno != EOPNOTSUPP)
+		return -1;
+	return renameat2(folder_fd, temp, folder_fd, name, RENAME_NOREPLACE);
+}
+
 static int give_name(int folder_fd, const char *temp, const char *name, enum file_write_flags flags,
 		     struct error *err)
 {
-	int failed = flags & FILE_NEW ? linkat(folder_fd, temp, folder_fd, name, 0)
+	int failed = flags & FILE_NEW ? give_new_name(folder_fd, temp, name)
 				      : renameat(folder_fd, temp, folder_fd, name);
 
 	if (failed != 0)
 		return error_set(err, -errno, "cannot create '%s': %s", name, strerror(errno));
-	if (flags & FILE_NEW)
-		(void)unlinkat(folder_fd, temp, 0);
 	if (fsync(folder_fd) == 0)
 		return 0;
 	failed = -errno;

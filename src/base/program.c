@@ -49,6 +49,14 @@ void program_die_with(pid_t parent)
 		_exit(EXIT_FAILURE);
 }
 
+/* What is to be run. */
+struct program {
+	const char *path;
+	const char *const *argv;
+	enum program_stderr standard_error;
+	struct deadline deadline;
+};
+
 /* Whether this process, or one above it, leads a group that its programs stay in. */
 static bool in_led_group;
 
@@ -84,19 +92,20 @@ static void set_timeout(struct deadline deadline)
 	(void)setenv("CLEVIS_TIMEOUT", text, 1);
 }
 
-static void child_main(const char *path, const char *const argv[], int in, int out,
-		       struct deadline deadline, enum program_stderr heard, bool in_own_group)
+static void child_main(const struct program *program, int in, int out, bool in_own_group)
 {
-	int nothing = heard == PROGRAM_IS_SILENT ? open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
+	int nothing = program->standard_error == PROGRAM_STDERR_NOWHERE
+			      ? open("/dev/null", O_WRONLY | O_CLOEXEC)
+			      : -1;
 
 	if (in_own_group)
 		(void)setpgid(0, 0);
 	if (nothing >= 0)
 		(void)dup2(nothing, STDERR_FILENO);
 	(void)signal(SIGPIPE, SIG_DFL);
-	set_timeout(deadline);
+	set_timeout(program->deadline);
 	if (dup2(in, STDIN_FILENO) >= 0 && dup2(out, STDOUT_FILENO) >= 0)
-		(void)execv(path, (char *const *)argv);
+		(void)execv(program->path, (char *const *)program->argv);
 	_exit(EXIT_NO_PROGRAM);
 }
 
@@ -117,12 +126,11 @@ static int make_pipes(int to[2], int from[2], struct error *err)
 	return 0;
 }
 
-static int start(const char *path, const char *const argv[], struct deadline deadline,
-		 enum program_stderr heard, struct running *running, struct error *err)
+static int start(const struct program *program, struct running *running, struct error *err)
 {
 	pid_t parent = getpid();
-	int to[2];
-	int from[2];
+	int to[2] = {-1, -1};
+	int from[2] = {-1, -1};
 	int rc = make_pipes(to, from, err);
 
 	if (rc < 0)
@@ -131,7 +139,7 @@ static int start(const char *path, const char *const argv[], struct deadline dea
 	running->pid = fork();
 	if (running->pid == 0) {
 		program_die_with(parent);
-		child_main(path, argv, to[0], from[1], deadline, heard, running->in_own_group);
+		child_main(program, to[0], from[1], running->in_own_group);
 	}
 	(void)close(to[0]);
 	(void)close(from[1]);
@@ -241,15 +249,16 @@ static int wait_for_exit(const struct running *running, struct deadline deadline
 	return error_set(err, -ECHILD, "it failed with exit status %d", WEXITSTATUS(status));
 }
 
-int program_run(const char *path, const char *const argv[], const struct secret *input,
-		size_t output_max, struct deadline deadline, enum program_stderr heard,
+int program_run(const char *path, const char *const argv[], enum program_stderr standard_error,
+		const struct secret *input, size_t output_max, struct deadline deadline,
 		struct secret *output, struct error *err)
 {
+	const struct program program = {path, argv, standard_error, deadline};
 	struct running running = {.in = -1, .out = -1};
 	struct gathered gathered = {.max = output_max};
 	int rc;
 
-	rc = start(path, argv, deadline, heard, &running, err);
+	rc = start(&program, &running, err);
 	if (rc == 0) {
 		rc = talk(&running, input, deadline, &gathered, err);
 		if (rc < 0)

@@ -30,15 +30,15 @@ void program_die_with(pid_t parent);
 void program_lead_group(void);
 
 /* Where the standard error of a program goes. */
-enum program_stderr { PROGRAM_IS_HEARD, PROGRAM_IS_SILENT };
+enum program_stderr { PROGRAM_STDERR_OURS, PROGRAM_STDERR_NOWHERE };
 
 /*
  * Runs the program at `path`, with the arguments `argv` (argv[0] its name, NULL-terminated): `input` on its standard input, the
- * whole of its standard output, at most `output_max` bytes, in `output`; standard error is ours or nothing. It is ended when
- * the deadline passes, with what it started unless there is a terminal, or when we die. Its environment is ours, with CLEVIS_TIMEOUT set to the seconds that are left.
+ * whole of its standard output, at most `output_max` bytes, in `output`. It is ended when the deadline passes, with what it
+ * started unless there is a terminal, or when we die. Its environment is ours, with CLEVIS_TIMEOUT set to the seconds left.
  * Returns 0 with `output` (the caller's); -ETIMEDOUT, -EFBIG, -ECHILD when it exits with another status than 0, -errno,
  * with `err` filled.
  */
-int program_run(const char *path, const char *const argv[], const struct secret *input,
-		size_t output_max, struct deadline deadline, enum program_stderr heard,
+int program_run(const char *path, const char *const argv[], enum program_stderr standard_error,
+		const struct secret *input, size_t output_max, struct deadline deadline,
 		struct secret *output, struct error *err);

@@ -6,11 +6,31 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
+
+enum { NO_WINNER = -1 };
+
+/* One address being tried: under way while `code` is -EINPROGRESS, else failed with it. */
+struct attempt {
+	int fd;
+	int code;
+	int allowed_ms;
+	struct deadline end;
+};
+
+struct race {
+	const struct net_addresses *addresses;
+	struct deadline deadline;
+	struct deadline next; /* when the next attempt begins */
+	size_t begun;
+	struct attempt attempts[NET_ADDRESSES_MAX];
+};
 
 static void print_peer(const struct net_address *address, char peer[static NET_PEER_MAX])
 {
@@ -26,119 +46,205 @@ static void print_peer(const struct net_address *address, char peer[static NET_P
 			       port);
 }
 
-/* Waits for the descriptor. Returns 0; -ETIMEDOUT, or -errno. */
-static int wait_for(int fd, short events, struct deadline deadline)
+/* The first of `family` (or of another than that) from `*at` on; moves `*at` behind it. NULL: no more. */
+static const struct net_address *next_of(const struct net_addresses *all, sa_family_t family,
+					 bool same, size_t *at)
 {
-	struct pollfd polled = {fd, events, 0};
-	int rc;
+	while (*at < all->count) {
+		const struct net_address *address = &all->address[(*at)++];
 
-	do
-		rc = poll(&polled, 1, deadline_left_ms(deadline));
-	while (rc < 0 && errno == EINTR);
-	if (rc == 0)
-		return -ETIMEDOUT;
-	return rc < 0 ? -errno : 0;
+		if ((address->storage.ss_family == family) == same)
+			return address;
+	}
+	return NULL;
 }
 
-/* Returns a connected descriptor or a negative code. */
-static int connect_one(const struct net_address *address, struct deadline deadline)
+/* Lets the families take turns, RFC 8305 §4. */
+static void interleave(struct net_addresses *addresses)
 {
-	int fd = socket(address->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const struct net_addresses all = *addresses;
+	sa_family_t first = all.address[0].storage.ss_family;
+	size_t at[2] = {0, 0};
+	bool same = true;
+
+	for (size_t i = 0; i < all.count; i++, same = !same) {
+		const struct net_address *next = next_of(&all, first, same, &at[same]);
+
+		if (!next) {
+			same = !same;
+			next = next_of(&all, first, same, &at[same]);
+		}
+		if (next)
+			addresses->address[i] = *next;
+	}
+}
+
+static void fail(struct race *race, struct attempt *attempt, int code)
+{
+	fd_close(&attempt->fd);
+	attempt->code = code;
+	race->next = deadline_in_ms(0);
+}
+
+static void begin_attempt(struct race *race)
+{
+	const struct net_address *address = &race->addresses->address[race->begun];
+	struct attempt *attempt = &race->attempts[race->begun++];
+
+	race->next = deadline_in_ms(NET_NEXT_ATTEMPT_MS);
+	attempt->end = deadline_earlier(race->deadline, deadline_in_ms(NET_CONNECT_MS));
+	attempt->allowed_ms = deadline_left_ms(attempt->end);
+	attempt->code = -EINPROGRESS;
+	attempt->fd = socket(address->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+			     0);
+	if (attempt->fd < 0 || (connect(attempt->fd, (const struct sockaddr *)&address->storage,
+					address->length) != 0 &&
+				errno != EINPROGRESS && errno != EINTR))
+		fail(race, attempt, -errno);
+}
+
+static size_t count_under_way(const struct race *race)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < race->begun; i++)
+		count += race->attempts[i].code == -EINPROGRESS;
+	return count;
+}
+
+/* One attempt is made whatever the deadline says, so that there is something to tell. */
+static bool wants_next(const struct race *race)
+{
+	if (race->begun == race->addresses->count)
+		return false;
+	if (race->begun == 0)
+		return true;
+	return !deadline_passed(race->deadline) && deadline_passed(race->next);
+}
+
+/* Looks at one that poll() named. Returns whether it is connected. */
+static bool has_won(struct race *race, struct attempt *attempt)
+{
 	int failure = 0;
 	socklen_t length = sizeof(failure);
 
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, (const struct sockaddr *)&address->storage, address->length) != 0) {
+	if (getsockopt(attempt->fd, SOL_SOCKET, SO_ERROR, &failure, &length) != 0)
 		failure = errno;
-		if (failure == EINPROGRESS) {
-			failure = -wait_for(fd, POLLOUT, deadline);
-			if (failure == 0 &&
-			    getsockopt(fd, SOL_SOCKET, SO_ERROR, &failure, &length) != 0)
-				failure = errno;
+	if (failure == 0)
+		return true;
+	fail(race, attempt, -failure);
+	return false;
+}
+
+/* Waits until something happens to one of them or is to be done. Returns the one that is connected, or NO_WINNER. */
+static int wait_for_one(struct race *race)
+{
+	struct pollfd polled[NET_ADDRESSES_MAX];
+	struct deadline until = race->deadline;
+	int rc;
+
+	if (race->begun < race->addresses->count)
+		until = deadline_earlier(until, race->next);
+	for (size_t i = 0; i < race->begun; i++) {
+		/* poll(2) passes over the negative ones of those that failed. */
+		polled[i] = (struct pollfd){race->attempts[i].fd, POLLOUT, 0};
+		if (race->attempts[i].code == -EINPROGRESS)
+			until = deadline_earlier(until, race->attempts[i].end);
+	}
+	rc = poll(polled, race->begun, deadline_left_ms(until));
+	for (size_t i = 0; i < race->begun; i++) {
+		struct attempt *attempt = &race->attempts[i];
+
+		if (attempt->code != -EINPROGRESS)
+			continue;
+		if (rc > 0 && polled[i].revents != 0) {
+			if (has_won(race, attempt))
+				return (int)i;
+		} else if (deadline_passed(attempt->end)) {
+			fail(race, attempt, -ETIMEDOUT);
 		}
 	}
-	if (failure == 0)
-		return fd;
-	fd_close(&fd);
-	return -failure;
+	return NO_WINNER;
 }
 
-static int explain(int code, const char *peer, int ms, struct error *err)
+static int run(struct race *race)
 {
-	if (code == -ETIMEDOUT)
-		return error_set(err, code, "%s: no answer in %d.%d s", peer, ms / 1000,
-				 ms % 1000 / 100);
-	if (code == -ECONNREFUSED)
-		return error_set(err, code, "%s: connection refused", peer);
-	return error_set(err, code, "%s: %s", peer, strerror(-code));
+	int winner = NO_WINNER;
+
+	do {
+		while (wants_next(race))
+			begin_attempt(race);
+		winner = wait_for_one(race);
+	} while (winner == NO_WINNER && (count_under_way(race) > 0 || wants_next(race)));
+	return winner;
 }
 
-int net_connect(const struct net_url *url, struct deadline deadline,
+/* Who refuses is there; who is silent may be; a network that is not is the least that can be said. */
+static int rank(int code)
+{
+	switch (code) {
+	case -ECONNREFUSED:
+		return 4;
+	case -ETIMEDOUT:
+		return 2;
+	case -ENETUNREACH:
+	case -EAFNOSUPPORT:
+	case -EADDRNOTAVAIL:
+		return 1;
+	default:
+		return 3;
+	}
+}
+
+static int explain_all(const struct race *race, struct error *err)
+{
+	char text[ERROR_TEXT_MAX] = "";
+	size_t length = 0;
+	int code = 0;
+
+	for (size_t i = 0; i < race->begun && length < sizeof(text); i++) {
+		const struct attempt *attempt = &race->attempts[i];
+		struct error one = {0};
+		char peer[NET_PEER_MAX];
+		int rc;
+
+		print_peer(&race->addresses->address[i], peer);
+		(void)net_explain(attempt->code, peer, attempt->allowed_ms, &one);
+		rc = snprintf(text + length, sizeof(text) - length, "%s%s", i > 0 ? "; " : "",
+			      one.text);
+		length += rc > 0 ? (size_t)rc : 0;
+		if (code == 0 || rank(attempt->code) > rank(code))
+			code = attempt->code;
+	}
+	return error_set(err, code, "%s", text);
+}
+
+static void close_all(struct race *race)
+{
+	for (size_t i = 0; i < race->begun; i++)
+		fd_close(&race->attempts[i].fd);
+}
+
+int net_connect(const char *host, const char *port, struct deadline deadline,
 		struct net_connection *connection, struct error *err)
 {
 	struct net_addresses addresses = {0};
-	int rc = net_resolve(url->host, url->port, deadline, &addresses, err);
+	struct race race = {.addresses = &addresses, .deadline = deadline};
+	const int on = 1;
+	int rc = net_resolve(host, port, deadline, &addresses, err);
 
 	if (rc < 0)
 		return rc;
-	for (size_t i = 0; i < addresses.count; i++) {
-		struct deadline own = deadline_earlier(deadline, deadline_in_ms(NET_CONNECT_MS));
-		int allowed = deadline_left_ms(own);
-		int fd = connect_one(&addresses.address[i], own);
-
-		print_peer(&addresses.address[i], connection->peer);
-		connection->fd = fd;
-		if (fd >= 0)
-			return 0;
-		rc = explain(fd, connection->peer, allowed, err);
-		if (deadline_passed(deadline))
-			break;
-	}
-	return rc;
-}
-
-int net_send(const struct net_connection *connection, const void *data, size_t size,
-	     struct deadline deadline, struct error *err)
-{
-	const char *next = data;
-	int allowed = deadline_left_ms(deadline);
-
-	while (size > 0) {
-		ssize_t sent = send(connection->fd, next, size, MSG_NOSIGNAL);
-		int rc = 0;
-
-		if (sent < 0 && errno != EAGAIN && errno != EINTR)
-			rc = -errno;
-		else if (sent < 0)
-			rc = wait_for(connection->fd, POLLOUT, deadline);
-		if (rc < 0)
-			return explain(rc, connection->peer, allowed, err);
-		if (sent > 0) {
-			next += sent;
-			size -= (size_t)sent;
-		}
-	}
+	interleave(&addresses);
+	rc = run(&race);
+	if (rc == NO_WINNER)
+		return explain_all(&race, err);
+	*connection = NET_CONNECTION_NONE;
+	connection->fd = race.attempts[rc].fd;
+	race.attempts[rc].fd = -1;
+	print_peer(&addresses.address[rc], connection->peer);
+	close_all(&race);
+	/* A request is two writes at most, and must not wait for an acknowledgement between them. */
+	(void)setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	return 0;
-}
-
-ssize_t net_receive(const struct net_connection *connection, void *data, size_t size,
-		    struct deadline deadline, struct error *err)
-{
-	int allowed = deadline_left_ms(deadline);
-
-	for (;;) {
-		/* Asked first: where data keeps flowing, waiting would never find the time passed. */
-		int rc = deadline_passed(deadline) ? -ETIMEDOUT
-						   : wait_for(connection->fd, POLLIN, deadline);
-		ssize_t got;
-
-		if (rc < 0)
-			return explain(rc, connection->peer, allowed, err);
-		got = recv(connection->fd, data, size, 0);
-		if (got >= 0)
-			return got;
-		if (errno != EAGAIN && errno != EINTR)
-			return explain(-errno, connection->peer, allowed, err);
-	}
 }

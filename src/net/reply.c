@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/reply.h"
 
+#include "base/file.h"
+#include "net/date.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 enum { STATUS_LINE_MIN = 12, DIGITS_MAX = 9 };
 
@@ -28,6 +32,7 @@ static int take_status_line(struct reply *reply, struct error *err)
 	    !is_digit(line[11]) || (line[12] != ' ' && line[12] != '\0'))
 		return malformed(err, "status line");
 	reply->status = (unsigned)((line[9] - '0') * 100 + (line[10] - '0') * 10 + line[11] - '0');
+	reply->stays_open = line[7] != '0';
 	return 0;
 }
 
@@ -60,6 +65,68 @@ static int take_length(struct reply *reply, const char *value, struct error *err
 	return 0;
 }
 
+static int take_encoding(struct reply *reply, const char *value, struct error *err)
+{
+	if (strncasecmp(value, "chunked", 7) != 0 || value[7 + strspn(value + 7, " \t")])
+		return malformed(err, "Transfer-Encoding");
+	reply->chunked = true;
+	return 0;
+}
+
+/* A list of words; `close` counts more than whatever else was said, before or after. */
+static int take_connection(struct reply *reply, const char *value, struct error *err)
+{
+	(void)err;
+	while (*(value += strspn(value, ", \t"))) {
+		size_t length = strcspn(value, ", \t");
+
+		if (length == 5 && strncasecmp(value, "close", length) == 0)
+			reply->closes = true;
+		else if (length == 10 && strncasecmp(value, "keep-alive", length) == 0)
+			reply->stays_open = true;
+		value += length;
+	}
+	return 0;
+}
+
+static int keep_value(char **kept, const char *value, struct error *err)
+{
+	size_t length = strlen(value);
+
+	while (length > 0 && strchr(" \t", value[length - 1]))
+		length--;
+	free(*kept);
+	*kept = strndup(value, length);
+	return *kept ? 0 : error_nomem(err);
+}
+
+static int take_location(struct reply *reply, const char *value, struct error *err)
+{
+	return keep_value(&reply->location, value, err);
+}
+
+static int take_retry_after(struct reply *reply, const char *value, struct error *err)
+{
+	return keep_value(&reply->retry_after, value, err);
+}
+
+static int take_date(struct reply *reply, const char *value, struct error *err)
+{
+	(void)err;
+	(void)http_date_read(value, &reply->date);
+	return 0;
+}
+
+/* Those that mean something to us. */
+static const struct {
+	const char *name;
+	int (*take)(struct reply *reply, const char *value, struct error *err);
+} fields[] = {
+	{"Content-Length", take_length},   {"Transfer-Encoding", take_encoding},
+	{"Connection", take_connection},   {"Location", take_location},
+	{"Retry-After", take_retry_after}, {"Date", take_date},
+};
+
 static int take_field(struct reply *reply, struct error *err)
 {
 	char *colon = strchr(reply->line, ':');
@@ -69,13 +136,9 @@ static int take_field(struct reply *reply, struct error *err)
 		return malformed(err, "header field");
 	*colon = '\0';
 	value = colon + 1 + strspn(colon + 1, " \t");
-	if (strcasecmp(reply->line, "Content-Length") == 0)
-		return take_length(reply, value, err);
-	if (strcasecmp(reply->line, "Transfer-Encoding") == 0) {
-		if (strncasecmp(value, "chunked", 7) != 0 || value[7 + strspn(value + 7, " \t")])
-			return malformed(err, "Transfer-Encoding");
-		reply->chunked = true;
-	}
+	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++)
+		if (strcasecmp(reply->line, fields[i].name) == 0)
+			return fields[i].take(reply, value, err);
 	return 0;
 }
 
@@ -84,23 +147,48 @@ static bool has_no_body(unsigned status)
 	return status == 204 || status == 304;
 }
 
+/* An interim answer, such as 100 Continue: the real one follows. */
+static void forget_interim(struct reply *reply)
+{
+	reply->status = 0;
+	reply->has_length = false;
+	reply->chunked = false;
+	reply->closes = false;
+	free_pointer(&reply->location);
+	free_pointer(&reply->retry_after);
+}
+
+/* A date counts from the server's own clock where it tells it: ours may be wrong at boot. */
+static void take_wait(struct reply *reply)
+{
+	if (reply->retry_after)
+		reply->retry_after_s = retry_after_read(
+			reply->retry_after, reply->date > 0 ? reply->date : (int64_t)time(NULL));
+}
+
+static enum reply_state state_after_head(const struct reply *reply)
+{
+	if (reply->head_only || has_no_body(reply->status))
+		return REPLY_DONE;
+	if (reply->chunked)
+		return REPLY_CHUNK_SIZE;
+	if (!reply->has_length)
+		return REPLY_TO_END;
+	return reply->left > 0 ? REPLY_LENGTH : REPLY_DONE;
+}
+
 static int end_head(struct reply *reply, struct error *err)
 {
 	if (reply->status >= 100 && reply->status < 200) {
-		/* An interim answer, such as 100 Continue: the real one follows. */
-		reply->status = 0;
-		reply->has_length = false;
-		reply->chunked = false;
+		forget_interim(reply);
 		return 0;
 	}
+	take_wait(reply);
 	if (reply->chunked && reply->has_length)
 		return malformed(err, "both Content-Length and Transfer-Encoding");
-	if (has_no_body(reply->status) || (reply->has_length && reply->left == 0))
-		reply->state = REPLY_DONE;
-	else if (reply->chunked)
-		reply->state = REPLY_CHUNK_SIZE;
-	else
-		reply->state = reply->has_length ? REPLY_LENGTH : REPLY_TO_END;
+	reply->state = state_after_head(reply);
+	if (reply->state == REPLY_TO_END)
+		reply->closes = true;
 	if (reply->state == REPLY_LENGTH && reply->left > reply->body_max)
 		return error_set(err, -EFBIG, "the answer is larger than %zu bytes",
 				 reply->body_max);
@@ -195,6 +283,7 @@ int reply_feed(struct reply *reply, const char *data, size_t size, struct error 
 {
 	int rc = 0;
 
+	reply->begun = reply->begun || size > 0;
 	while (rc == 0 && size > 0 && reply->state != REPLY_DONE) {
 		size_t used = 1;
 
@@ -206,6 +295,7 @@ int reply_feed(struct reply *reply, const char *data, size_t size, struct error 
 		data += used;
 		size -= used;
 	}
+	reply->excess = reply->excess || (rc == 0 && size > 0);
 	return rc;
 }
 
@@ -219,9 +309,15 @@ int reply_end(struct reply *reply, struct error *err)
 	return 0;
 }
 
+bool reply_allows_another(const struct reply *reply)
+{
+	return reply->state == REPLY_DONE && reply->stays_open && !reply->closes && !reply->excess;
+}
+
 void reply_free(struct reply *reply)
 {
-	free(reply->body);
-	reply->body = NULL;
+	free_pointer(&reply->body);
+	free_pointer(&reply->location);
+	free_pointer(&reply->retry_after);
 	reply->body_size = 0;
 }

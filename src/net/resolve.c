@@ -2,13 +2,16 @@
 #include "net/resolve.h"
 
 #include "base/file.h"
+#include "net/stream.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,11 +45,19 @@ static void look_up(const char *host, const char *port, int flags, struct verdic
 	freeaddrinfo(list);
 }
 
-static void child_main(int fd, const char *host, const char *port)
+/*
+ * Nobody waits for the answer once the parent is gone. AI_ADDRCONFIG saves a question for addresses of a family that the machine has
+ * none of; without it are found those of the machine itself, before its network is up.
+ */
+static void child_main(int fd, pid_t parent, const char *host, const char *port)
 {
 	struct verdict verdict;
 
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
+		_exit(EXIT_FAILURE);
 	look_up(host, port, AI_ADDRCONFIG, &verdict);
+	if (verdict.gai_code != 0 && verdict.gai_code != EAI_AGAIN)
+		look_up(host, port, 0, &verdict);
 	(void)fd_write_all(fd, "pipe", &verdict, sizeof(verdict), NULL);
 	_exit(EXIT_SUCCESS);
 }
@@ -54,15 +65,14 @@ static void child_main(int fd, const char *host, const char *port)
 static int read_verdict(int fd, const char *host, struct deadline deadline, struct verdict *verdict,
 			struct error *err)
 {
-	struct pollfd polled = {fd, POLLIN, 0};
+	char seconds[NET_SECONDS_MAX];
 	int rc;
 
-	do
-		rc = poll(&polled, 1, deadline_left_ms(deadline));
-	while (rc < 0 && errno == EINTR);
-	if (rc == 0)
-		return error_set(err, -ETIMEDOUT, "%s: no answer from the name servers in time",
-				 host);
+	net_print_seconds(deadline_left_ms(deadline), seconds);
+	rc = net_wait(fd, POLLIN, deadline);
+	if (rc == -ETIMEDOUT)
+		return error_set(err, rc, "%s: no answer from the name servers in %s s", host,
+				 seconds);
 	if (rc < 0 || read(fd, verdict, sizeof(*verdict)) != (ssize_t)sizeof(*verdict))
 		return error_set(err, -EHOSTUNREACH, "%s: the name could not be looked up", host);
 	return 0;
@@ -71,16 +81,17 @@ static int read_verdict(int fd, const char *host, struct deadline deadline, stru
 static int look_up_in_child(const char *host, const char *port, struct deadline deadline,
 			    struct verdict *verdict, struct error *err)
 {
+	pid_t parent = getpid();
 	int ends[2];
 	pid_t child;
 	int rc;
 
-	if (pipe(ends) != 0)
+	if (pipe2(ends, O_CLOEXEC) != 0)
 		return error_set(err, -errno, "no pipe to be had: %s", strerror(errno));
 	child = fork();
 	if (child == 0) {
 		(void)close(ends[0]);
-		child_main(ends[1], host, port);
+		child_main(ends[1], parent, host, port);
 	}
 	(void)close(ends[1]);
 	if (child < 0)

@@ -71,7 +71,7 @@ int external_seal(struct pin_context *context, const char *name, const json_t *c
 		return error_nomem(context->err);
 	if (!find("encrypt", name, program, path))
 		return not_found(context, name, program);
-	rc = program_run(path, argv, plain, PIN_JWE_MAX, context->deadline, PROGRAM_IS_HEARD,
+	rc = program_run(path, argv, PROGRAM_STDERR_OURS, plain, PIN_JWE_MAX, context->deadline,
 			 &output, context->err);
 	return rc < 0 ? rc : parse(&output, program, jwe, context->err);
 }
@@ -92,6 +92,6 @@ int external_open(struct pin_context *context, const char *name, const json_t *j
 	if (rc == 0)
 		rc = secret_copy(&input, text, strlen(text), context->err);
 	return rc < 0 ? rc
-		      : program_run(path, argv, &input, PLAIN_MAX, context->deadline,
-				    PROGRAM_IS_HEARD, plain, context->err);
+		      : program_run(path, argv, PROGRAM_STDERR_OURS, &input, PLAIN_MAX,
+				    context->deadline, plain, context->err);
 }

@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -30,11 +32,13 @@ int file_read_config(const json_t *config, const char **name, struct error *err)
 static int open_folder(const char *path, const char **name, struct error *err)
 {
 	const char *slash = strrchr(path, '/');
-	FREE_AUTO char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+	char folder[PATH_MAX];
 	int fd;
 
-	if (!folder)
-		return error_nomem(err);
+	if (slash && slash - path + 1 >= PATH_MAX)
+		return error_set(err, -ENAMETOOLONG, "file: the name %.64s… is too long", path);
+	(void)snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) + 1 : 1,
+		       slash ? path : ".");
 	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return error_set(err, -errno, "file: the folder of %s: %s", path, strerror(errno));

@@ -153,8 +153,9 @@ static void discard_all(const json_t *sealed)
 	const json_t *jwe;
 	size_t i;
 
-	json_array_foreach(sealed, i, jwe)
+	json_array_foreach(sealed, i, jwe) {
 		pin_discard(jwe);
+	}
 }
 
 static int sss_seal(struct pin_context *context, const json_t *config, const struct secret *plain,

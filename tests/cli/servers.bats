@@ -64,9 +64,33 @@ fetch_fails() {
 	fetch_fails 'the server answered 500' 500
 }
 
-@test "a redirect is not followed" {
-	recovery_fails 'the server answered 302' redirect
-	fetch_fails 'the server answered 302' redirect
+@test "a redirect is followed, a body goes along" {
+	clevis encrypt tang "$(config_for redirect)" -y <<<secret >jwe
+	call clevis decrypt <jwe
+	succeeds
+	says secret
+}
+
+@test "redirects that end nowhere" {
+	recovery_fails 'redirects again: given up after 5 redirects' redirect_loop
+	recovery_fails 'redirects to a place that cannot be followed' redirect_nowhere
+	fetch_fails 'redirects again: given up after 5 redirects' redirect_loop
+	fetch_fails 'redirects to a place that cannot be followed' redirect_nowhere
+}
+
+@test "http_proxy is obeyed, but for no_proxy; in capitals it is not" {
+	call env http_proxy="$(tang_gone)" "$CLEVIS" encrypt tang "$(tang_config "$real")" -y <<<secret
+	fails 1 'the proxy 127.0.0.1:'
+	call env http_proxy="$(tang_gone)" no_proxy=127.0.0.0/8 "$CLEVIS" encrypt tang "$(tang_config "$real")" -y <<<secret
+	[ "$status" = 0 ]
+	call env HTTP_PROXY="$(tang_gone)" "$CLEVIS" encrypt tang "$(tang_config "$real")" -y <<<secret
+	[ "$status" = 0 ]
+	call env http_proxy=socks5://127.0.0.1 "$CLEVIS" encrypt tang "$(tang_config "$real")" -y <<<secret
+	fails 1 'http_proxy: only proxies http://HOST:PORT are supported'
+}
+
+tang_gone() {
+	echo "http://127.0.0.1:$(closed_port)"
 }
 
 @test "not HTTP, or malformed" {

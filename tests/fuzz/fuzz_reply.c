@@ -2,6 +2,7 @@
 /* HTTP replies: fed whole and byte by byte they give the same; no bound is passed. */
 #include "fuzz.h"
 
+#include "net/date.h"
 #include "net/reply.h"
 
 #include <string.h>
@@ -31,6 +32,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		FUZZ_CHECK(whole.status == pieces.status && whole.body_size == pieces.body_size);
 		FUZZ_CHECK(whole.body_size == 0 ||
 			   memcmp(whole.body, pieces.body, whole.body_size) == 0);
+		FUZZ_CHECK(reply_allows_another(&whole) == reply_allows_another(&pieces));
+		FUZZ_CHECK(whole.retry_after_s <= RETRY_AFTER_MAX_S);
+		FUZZ_CHECK(!whole.location == !pieces.location &&
+			   (!whole.location || strcmp(whole.location, pieces.location) == 0));
 	}
 	reply_free(&whole);
 	reply_free(&pieces);

@@ -7,8 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,14 +59,11 @@ static void dump(const char *folder, pid_t pid)
 	if (!out)
 		die(path);
 	while (fgets(line, sizeof(line), maps)) {
-		uint64_t from = 0;
-		uint64_t to = 0;
-		char mode[5] = "";
+		char *next = NULL;
+		uint64_t from = strtoull(line, &next, 16);
+		uint64_t to = *next == '-' ? strtoull(next + 1, &next, 16) : 0;
 
-		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s", &from, &to, mode) ==
-			    3 && /* NOLINT(cert-err34-c): the kernel's numbers */
-		    mode[0] == 'r' &&
-		    mode[1] == 'w')
+		if (strncmp(next, " rw", 3) == 0)
 			copy_region(memory, from, to, out);
 	}
 	(void)fclose(maps);
@@ -78,7 +75,7 @@ static void become(char *argv[])
 {
 	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
 		die("ptrace");
-	(void)raise(SIGSTOP);
+	(void)kill(getpid(), SIGSTOP);
 	(void)execv(argv[0], argv);
 	die(argv[0]);
 }

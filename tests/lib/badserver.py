@@ -143,8 +143,27 @@ def mode_bad_chunk(connection, _):
     connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n")
 
 
-def mode_redirect(connection, _):
-    connection.sendall(b"HTTP/1.1 302 Found\r\nLocation: %s/\r\nContent-Length: 0\r\n\r\n" % real_url.encode())
+# --- Answers that send elsewhere, or away for a while ----------------------------------------------------------------------------
+
+def redirect(connection, place, status=b"302 Found"):
+    connection.sendall(b"HTTP/1.1 %s\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n" % (status, place))
+
+
+def mode_redirect(connection, request):
+    """To the same path of the real server."""
+    redirect(connection, real_url.encode() + request.split(b" ")[1], b"307 Temporary Redirect")
+
+
+def mode_redirect_loop(connection, _):
+    redirect(connection, b"?again")
+
+
+def mode_redirect_nowhere(connection, _):
+    redirect(connection, b"ftp://127.0.0.1/")
+
+
+def mode_busy(connection, _):
+    connection.sendall(b"HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n")
 
 
 # --- Answers that are no point, or not the right one ----------------------------------------------------------------------------
@@ -252,6 +271,19 @@ def mode_swapped(connection, request):
     """As a good server does it, whatever its Content-Type, with Content-Length last and bare newlines."""
     body = upstream(request)[1]
     connection.sendall(b"HTTP/1.1 200\nX: y\nContent-Length: %d\n\n" % len(body) + body)
+
+
+def mode_kept(connection, request):
+    """Keeps the connection open for more requests; a line on standard error for each."""
+    number = 0
+    while request:
+        number += 1
+        print(f"{connection.fileno()} request {number}", file=sys.stderr, flush=True)
+        _, body = upstream(request)
+        connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        request = read_request(connection)
+        if request:
+            request = split(request)[2]
 
 
 def read_request(connection):

@@ -10,7 +10,7 @@ top=$(cd "$lib/../.." && pwd)
 : "${CLEVIS:=$top/build/src/clevis}" "${TANGD:=$top/build/src/tangd}" "${TANGD_KEYGEN:=$top/build/src/tangd-keygen}"
 CLEVIS=$(realpath -s "$CLEVIS") TANGD=$(realpath -s "$TANGD") TANGD_KEYGEN=$(realpath -s "$TANGD_KEYGEN")
 export CLEVIS TANGD TANGD_KEYGEN LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
-unset REMOTE_ADDR JOURNAL_STREAM
+unset REMOTE_ADDR JOURNAL_STREAM http_proxy https_proxy HTTPS_PROXY all_proxy ALL_PROXY no_proxy NO_PROXY
 
 # The distribution's, not the one of some version manager: those start slowly.
 python=/usr/bin/python3
@@ -191,7 +191,8 @@ start_tangd() {
 	url=http://127.0.0.1:$port
 }
 
-# start_helper SCRIPT ARGUMENT…: a Python helper of this folder that prints its port. Sets helper_pid, port, url.
+# start_helper SCRIPT ARGUMENT…: a Python helper of this folder that prints its port. Sets helper_pid, port, url; what it says on
+# standard error is in $helper_log.
 start_helper() {
 	local script=$1 log
 	shift
@@ -199,6 +200,7 @@ start_helper() {
 	"$python" "$lib/$script" "$@" >"$log" 2>"$log.err" 3>&- </dev/null &
 	helper_pid=$!
 	started+=("$helper_pid")
+	export helper_log=$log.err
 	port=$(wait_for_line "$log" '/^[0-9]*$/p' "$helper_pid") || { cat "$log.err" && return 1; }
 	url=http://127.0.0.1:$port
 }

@@ -16,7 +16,8 @@
 /* The calls that make a file last, in their order: f fsync of a file, d of a folder, r rename, l link. */
 static struct {
 	char calls[32];
-	char failing; /* the one that is to fail with EIO; 0: none */
+	char failing; /* the one that is to fail; 0: none */
+	int with;     /* the error it fails with; 0: EIO */
 } watch;
 
 /* NOLINTBEGIN(*-reserved-identifier,cert-dcl*,readability-identifier-naming): the names of the linker's --wrap */
@@ -36,7 +37,7 @@ static bool note(char call)
 		watch.calls[length] = call;
 	if (call != watch.failing)
 		return false;
-	errno = EIO;
+	errno = watch.with ? watch.with : EIO;
 	return true;
 }
 
@@ -166,6 +167,22 @@ static void test_new_refuses_an_existing_file_and_leaves_it(void **state)
 	assert_non_null(strstr(err.text, "'a'"));
 	assert_content(&folder, "a", "old");
 	assert_int_equal(folder_count(&folder), 1);
+}
+
+/* As on a stick with FAT, which has no links. */
+static void test_new_file_is_made_where_there_are_no_links(void **state)
+{
+	FOLDER_AUTO struct folder folder;
+
+	(void)state;
+	folder_make(&folder);
+	watch.failing = 'l';
+	watch.with = EPERM;
+	assert_int_equal(write_text(&folder, "a", 0400, FILE_NEW, "key", NULL), 0);
+	assert_string_equal(watch.calls, "fld");
+	assert_int_equal(write_text(&folder, "a", 0400, FILE_NEW, "other", NULL), -EEXIST);
+	assert_int_equal(folder_count(&folder), 1);
+	assert_content(&folder, "a", "key");
 }
 
 static void test_new_refuses_a_dangling_link(void **state)
@@ -431,6 +448,7 @@ int main(int argc, char *argv[])
 		CASE(test_new_file_is_synced_before_and_its_folder_after_the_link),
 		CASE(test_replace_gives_the_new_content),
 		CASE(test_new_refuses_an_existing_file_and_leaves_it),
+		CASE(test_new_file_is_made_where_there_are_no_links),
 		CASE(test_new_refuses_a_dangling_link),
 		CASE(test_replace_replaces_a_link_and_not_what_it_points_to),
 		CASE(test_failed_write_leaves_the_old_file_and_nothing_else),

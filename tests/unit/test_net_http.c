@@ -358,7 +358,7 @@ static void test_url_that_is_none_asks_nobody(void **state)
 	struct net_reply reply = {0};
 
 	(void)state;
-	assert_int_equal(get("https://127.0.0.1/", 5000, &reply, NULL), -ENOTSUP);
+	assert_int_equal(get("ftp://127.0.0.1/", 5000, &reply, NULL), -ENOTSUP);
 	assert_int_equal(get("http://127.0.0.1:0/", 5000, &reply, NULL), -EINVAL);
 }
 

@@ -272,6 +272,104 @@ static void test_bytes_after_the_end_change_nothing(void **state)
 	reply_free(&reply);
 }
 
+static void test_says_whether_another_request_may_follow(void **state)
+{
+	static const struct {
+		const char *text;
+		bool another;
+	} rows[] = {
+		{OK_HEAD "Content-Length: 1\r\n\r\nx", true},
+		{OK_HEAD "Content-Length: 0\r\n\r\n", true},
+		{OK_HEAD "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", true},
+		{"HTTP/1.1 204 No\r\n\r\n", true},
+		{OK_HEAD "Content-Length: 1\r\nConnection: keep-alive\r\n\r\nx", true},
+		{OK_HEAD "Content-Length: 1\r\nConnection: close\r\n\r\nx", false},
+		{OK_HEAD "Content-Length: 1\r\nConnection: a ,CLOSE\r\n\r\nx", false},
+		{OK_HEAD "Connection: close\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n",
+		 false},
+		{OK_HEAD "Content-Length: 1\r\nConnection: closer\r\n\r\nx", true},
+		{"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx", false},
+		{"HTTP/1.0 200 OK\r\nContent-Length: 1\r\nConnection: Keep-Alive\r\n\r\nx", true},
+		{OK_HEAD "\r\nto the end", false},
+		{OK_HEAD "Content-Length: 1\r\n\r\nxy", false},
+		{"HTTP/1.1 204 No\r\nContent-Length: 1\r\n\r\nx", false},
+		{OK_HEAD "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n\r\n", false},
+		{"HTTP/1.1 100 Go\r\nConnection: close\r\n\r\n" OK_HEAD "Content-Length: 0\r\n\r\n",
+		 true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		for (size_t j = 0; j < COUNT(pieces); j++) {
+			struct reply reply;
+
+			unit_check(feed(rows[i].text, pieces[j], &reply) == 0, rows[i].text);
+			unit_check(reply_allows_another(&reply) == rows[i].another, rows[i].text);
+			reply_free(&reply);
+		}
+	}
+}
+
+static void test_half_a_reply_allows_no_other(void **state)
+{
+	static const char text[] = OK_HEAD "Content-Length: 2\r\n\r\nx";
+	struct reply reply = {.body_max = BODY_MAX};
+
+	(void)state;
+	assert_int_equal(reply_feed(&reply, text, sizeof(text) - 1, NULL), 0);
+	assert_false(reply_allows_another(&reply));
+	reply_free(&reply);
+}
+
+static void test_reads_where_else_and_when_again(void **state)
+{
+	static const struct {
+		const char *fields;
+		const char *location; /* NULL: none */
+		unsigned retry_after_s;
+	} rows[] = {
+		{"", NULL, 0},
+		{"Location: /x\r\n", "/x", 0},
+		{"location:http://h/ \t\r\n", "http://h/", 0},
+		{"Retry-After: 5\r\n", NULL, 5},
+		{"Retry-After: 0\r\n", NULL, 0},
+		{"Retry-After:\t120 \r\n", NULL, 120},
+		{"Retry-After: 86400\r\n", NULL, 86400},
+		{"Retry-After: 86401\r\n", NULL, 86400},
+		{"Retry-After: 99999999999999999999999999\r\n", NULL, 86400},
+		{"Retry-After: -5\r\n", NULL, 0},
+		{"Retry-After: 5x\r\n", NULL, 0},
+		{"Retry-After: soon\r\n", NULL, 0},
+		{"Retry-After:\r\n", NULL, 0},
+		/* The server's clock counts, wherever it stands among the fields. */
+		{"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nRetry-After: Sun, 06 Nov 1994 08:50:07 GMT\r\n",
+		 NULL, 30},
+		{"Retry-After: Mon, 07 Nov 1994 00:00:00 GMT\r\nDate: Sun, 06 Nov 1994 23:59:59 GMT\r\n",
+		 NULL, 1},
+		{"Retry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\n", NULL, 0},
+		{"Retry-After: Fri, 31 Dec 9999 23:59:59 GMT\r\n", NULL, 86400},
+		{"Retry-After: Fri, 31 Dec 9999 23:59:61 GMT\r\n", NULL, 0},
+		{"Retry-After: Fri, 31 Foo 9999 23:59:59 GMT\r\n", NULL, 0},
+		{"Retry-After: Fri, 31 Dec 9999 23:59:59 CET\r\n", NULL, 0},
+		{"Retry-After: Friday, 31-Dec-99 23:59:59 GMT\r\n", NULL, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		char text[300];
+		struct reply reply;
+
+		(void)snprintf(text, sizeof(text), OK_HEAD "%sContent-Length: 0\r\n\r\n",
+			       rows[i].fields);
+		unit_check(feed(text, 7, &reply) == 0, rows[i].fields);
+		unit_check(reply.retry_after_s == rows[i].retry_after_s, rows[i].fields);
+		unit_check((reply.location != NULL) == (rows[i].location != NULL), rows[i].fields);
+		if (rows[i].location)
+			unit_check(strcmp(reply.location, rows[i].location) == 0, rows[i].fields);
+		reply_free(&reply);
+	}
+}
+
 int main(int argc, char *argv[])
 {
 	static const struct CMUnitTest tests[] = {
@@ -284,6 +382,9 @@ int main(int argc, char *argv[])
 		cmocka_unit_test(test_body_of_many_chunks_is_bounded),
 		cmocka_unit_test(test_endless_heads_are_refused),
 		cmocka_unit_test(test_bytes_after_the_end_change_nothing),
+		cmocka_unit_test(test_says_whether_another_request_may_follow),
+		cmocka_unit_test(test_half_a_reply_allows_no_other),
+		cmocka_unit_test(test_reads_where_else_and_when_again),
 	};
 
 	unit_begin(argc, argv);

@@ -49,13 +49,13 @@ static void wait_for_the_end(int fd)
 /* The server's part of the exchange, as text; the caller's. */
 static char *answer_to(const char *body, bool right)
 {
-	JSON_AUTO json_t *asked = json_loads(body, 0, NULL);
+	JSON_AUTO json_t *sent = json_loads(body, 0, NULL);
 	JSON_AUTO json_t *answered = NULL;
 	SECRET_AUTO struct secret s = {0};
 	struct jose_point x;
 	struct jose_point y;
 
-	if (jose_point_from_jwk(asked, &x, NULL) < 0 ||
+	if (jose_point_from_jwk(sent, &x, NULL) < 0 ||
 	    jose_scalar_from_jwk(exchange, jose_curve(x.curve), &s, NULL) < 0 ||
 	    tang_recover(&s, &x, &y, NULL) < 0)
 		return NULL;
@@ -578,7 +578,8 @@ static json_t *seal_beside_refusing(size_t threshold, const char *refusing)
 	json_t *jwe;
 
 	for (char *c = adv; *c; c++)
-		*c = *c == '"' ? '\'' : *c;
+		if (*c == '"')
+			*c = '\'';
 	assert_true(asprintf(&config,
 			     "{'t':%zu,'pins':{'tang':[{'url':'%s','adv':%s},{'url':'%s'}]}}",
 			     threshold, refusing, adv, servers[0].url) > 0);

@@ -18,6 +18,12 @@
 
 void unit_begin(int argc, char *argv[])
 {
+	static const char *const proxies[] = {"http_proxy", "https_proxy", "HTTPS_PROXY",
+					      "all_proxy", "ALL_PROXY"};
+
+	/* The servers of the tests are here, whatever the person's way to others. */
+	for (size_t i = 0; i < COUNT(proxies); i++)
+		(void)unsetenv(proxies[i]);
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
 }

@@ -21,7 +21,7 @@ enum { OPERATION_MS = 30000, OPERATION_MOST_S = 24 * 60 * 60 };
 static int64_t operation_ms = OPERATION_MS;
 static struct net_session *session;
 
-/* Seconds with decimals: digits, and a point at most. They hold for a program that we become, too. */
+/* Seconds with decimals: digits, and a point at most. They hold for the programs that we start, too. */
 static int read_seconds(const char *text, const char *what, struct error *err)
 {
 	char *end = NULL;
@@ -46,12 +46,13 @@ static void remove_arguments(int *argc, char *argv[], int first, int count)
 	*argc -= count;
 }
 
+static const char option[] = "--timeout";
+
 int args_take_timeout(int *argc, char *argv[], struct error *err)
 {
-	static const char option[] = "--timeout";
 	static bool told;
 	const char *text = told ? NULL : getenv("CLEVIS_TIMEOUT");
-	int rc = text ? read_seconds(text, "CLEVIS_TIMEOUT", err) : 0;
+	int rc = text && *text ? read_seconds(text, "CLEVIS_TIMEOUT", err) : 0;
 
 	for (int i = 1; rc == 0 && i < *argc && strcmp(argv[i], "--") != 0;) {
 		int taken = 0;

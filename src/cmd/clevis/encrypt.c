@@ -15,42 +15,53 @@
 /* Plaintexts are keys and passphrases; A256GCM would go to 64 GiB. */
 enum { PLAIN_MAX = 256 * 1024 * 1024 };
 
-/* What a pin's configuration is made of. */
-static const struct {
+/* What to say about a pin: what its configuration is made of, and what begins the complaint when it is no JSON at all. */
+struct help {
 	const char *pin;
+	const char *malformed;
 	const char *properties;
-} help[] = {
-	{"tang", "  url: <string>     The base URL of the Tang server (REQUIRED)\n\n"
-		 "  thp: <string>     The thumbprint of a trusted signing key\n\n"
-		 "  adv: <string>     A filename containing a trusted advertisement\n"
-		 "  adv: <object>     A trusted advertisement (raw JSON)\n\n"
-		 "  cacert: <string>  A file of CA certificates, for an https:// URL\n"
-		 "  cert: <string>    A file of this client's certificate\n"
-		 "  key: <string>     A file of its private key, when it is not in cert\n"},
-	{"sss", "  t: <integer>      Number of pins required for decryption (default: 1)\n\n"
-		"  pins: <object>    Pins used for encryption (REQUIRED): names, each with a\n"
-		"                    configuration or an array of configurations\n"},
-	{"file",
+};
+
+static const struct help helps[] = {
+	{"tang", "",
+	 "  url: <string>     The base URL of the Tang server (REQUIRED)\n\n"
+	 "  thp: <string>     The thumbprint of a trusted signing key\n\n"
+	 "  adv: <string>     A filename containing a trusted advertisement\n"
+	 "  adv: <object>     A trusted advertisement (raw JSON)\n\n"
+	 "  cacert: <string>  A file of CA certificates, for an https:// URL\n"
+	 "  cert: <string>    A file of this client's certificate\n"
+	 "  key: <string>     A file of its private key, when it is not in cert\n"},
+	{"sss", "Error parsing config! ",
+	 "  t: <integer>      Number of pins required for decryption (default: 1)\n\n"
+	 "  pins: <object>    Pins used for encryption (REQUIRED): names, each with a\n"
+	 "                    configuration or an array of configurations\n"},
+	{"file", "",
 	 "  name: <string>    The file to write the key to (REQUIRED); it must not exist\n"},
-	{"null",
+	{"null", "",
 	 "  fail: <boolean>   Make decryption fail (for tests; this pin protects nothing)\n"},
 };
 
+static const struct help *help_for(const struct command *command)
+{
+	const struct help *help = helps;
+
+	while (strcmp(help->pin, command->name + strlen("encrypt-")) != 0)
+		help++;
+	return help;
+}
+
 static int usage(const struct command *command)
 {
-	const char *pin = command->name + strlen("encrypt-");
+	const struct help *help = help_for(command);
 
 	(void)fprintf(stderr,
 		      "Usage: clevis encrypt %s CONFIG [-y] < PLAINTEXT > JWE\n\n%s%s"
 		      "  -y                Use this option for skipping the advertisement trust "
 		      "check\n"
 		      "  --timeout SEC     Give up after SEC seconds (default: 30)\n\n"
-		      "This command uses the following configuration properties:\n\n",
-		      pin, command->summary ? command->summary : "",
-		      command->summary ? "\n\n" : "");
-	for (size_t i = 0; i < sizeof(help) / sizeof(*help); i++)
-		if (strcmp(help[i].pin, pin) == 0)
-			(void)fputs(help[i].properties, stderr);
+		      "This command uses the following configuration properties:\n\n%s",
+		      help->pin, command->summary ? command->summary : "",
+		      command->summary ? "\n\n" : "", help->properties);
 	return command->usage_status ? command->usage_status : EXIT_USAGE;
 }
 
@@ -66,7 +77,7 @@ static int write_compact(const json_t *jwe, struct error *err)
 	return rc;
 }
 
-static int encrypt(const char *pin, const char *config_text, bool yes, struct error *err)
+static int encrypt(const struct help *help, const char *config_text, bool yes, struct error *err)
 {
 	SECRET_AUTO struct secret plain = {0};
 	JSON_AUTO json_t *config = NULL;
@@ -74,15 +85,15 @@ static int encrypt(const char *pin, const char *config_text, bool yes, struct er
 	struct pin_context context;
 	int rc = args_config(config_text, &config, err);
 
-	if (rc < 0 && strcmp(pin, "sss") == 0) /* its own words (contract of Clevis §1) */
-		error_prefix(err, "Error parsing config! ");
-	if (rc == 0)
+	if (rc < 0)
+		error_prefix(err, "%s", help->malformed);
+	else
 		rc = fd_read_secret(STDIN_FILENO, "standard input", PLAIN_MAX, &plain, err);
 	if (rc < 0)
 		return rc;
 	/* Only now: whatever standard input took to come is not the servers' time. */
 	context = args_context(yes, err);
-	rc = pin_seal(&context, pin, config, &plain, &jwe);
+	rc = pin_seal(&context, help->pin, config, &plain, &jwe);
 	if (rc < 0)
 		return rc;
 	rc = write_compact(jwe, err);
@@ -99,7 +110,7 @@ int encrypt_main(int argc, char *argv[])
 
 	if (isatty(STDIN_FILENO) || argc < 2 || argv[1][0] == '-' || (argc > 2 && !yes))
 		return usage(command);
-	if (encrypt(command->name + strlen("encrypt-"), argv[1], yes, &err) < 0) {
+	if (encrypt(help_for(command), argv[1], yes, &err) < 0) {
 		log_error("%s", err.text);
 		return EXIT_FAILURE;
 	}

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The list of commands: ours, and every clevis-… on PATH that says in a line what it does. */
-#include "base/file.h"
 #include "base/program.h"
 #include "cmd/clevis/commands.h"
 
@@ -33,8 +32,8 @@ static void print_other(FILE *out, const char *name)
 
 	(void)snprintf(program, sizeof(program), "clevis-%s", name);
 	if (!program_find(program, path) ||
-	    program_run(path, argv, &nothing, SUMMARY_MAX, deadline_in_ms(SUMMARY_MS),
-			PROGRAM_IS_SILENT, &said, NULL) < 0)
+	    program_run(path, argv, PROGRAM_STDERR_NOWHERE, &nothing, SUMMARY_MAX,
+			deadline_in_ms(SUMMARY_MS), &said, NULL) < 0)
 		return;
 	length = said.size;
 	if (length > 0 && said.data[length - 1] == '\n')
@@ -54,7 +53,9 @@ static int by_name(const void *a, const void *b)
 
 static void add_other(struct others *others, const char *name)
 {
-	if (command_find(name) || strlen(name) >= NAME_MAX_BYTES || others->count == OTHERS_MAX)
+	/* Those that open are called by us, not by people. */
+	if (command_find(name) || strncmp(name, "decrypt-", strlen("decrypt-")) == 0 ||
+	    strlen(name) >= NAME_MAX_BYTES || others->count == OTHERS_MAX)
 		return;
 	for (size_t i = 0; i < others->count; i++)
 		if (strcmp(others->name[i], name) == 0)
@@ -62,22 +63,30 @@ static void add_other(struct others *others, const char *name)
 	(void)snprintf(others->name[others->count++], NAME_MAX_BYTES, "%s", name);
 }
 
+static void find_others_in(const char *folder, struct others *others)
+{
+	DIR *dir = opendir(folder);
+	const struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		if (strncmp(entry->d_name, "clevis-", 7) == 0 && entry->d_name[7])
+			add_other(others, entry->d_name + 7);
+	if (dir)
+		(void)closedir(dir);
+}
+
 static void find_others(struct others *others)
 {
-	const char *path = getenv("PATH");
-	FREE_AUTO char *folders = path ? strdup(path) : NULL;
-	char *rest = NULL;
+	const char *folders = getenv("PATH");
 
-	for (char *folder = folders ? strtok_r(folders, ":", &rest) : NULL; folder;
-	     folder = strtok_r(NULL, ":", &rest)) {
-		DIR *dir = opendir(folder);
-		const struct dirent *entry;
+	while (folders && *folders) {
+		char folder[PROGRAM_PATH_MAX];
+		int length = (int)strcspn(folders, ":");
 
-		while (dir && (entry = readdir(dir)))
-			if (strncmp(entry->d_name, "clevis-", 7) == 0 && entry->d_name[7])
-				add_other(others, entry->d_name + 7);
-		if (dir)
-			(void)closedir(dir);
+		(void)snprintf(folder, sizeof(folder), "%.*s", length, folders);
+		find_others_in(folder, others);
+		folders += length;
+		folders += *folders == ':';
 	}
 	qsort(others->name, others->count, sizeof(others->name[0]), by_name);
 }

@@ -40,7 +40,9 @@ static int usage(void)
 		"  PIN          The pin to use:");
 	for (const struct pin *const *pin = pin_all(); *pin; pin++)
 		(void)fprintf(stderr, " %s", (*pin)->name);
-	(void)fprintf(stderr, ", or one that is installed as clevis-encrypt-PIN\n");
+	(void)fprintf(
+		stderr,
+		" (null is for tests: it protects nothing),\n               or one that is installed as clevis-encrypt-PIN\n");
 	return EXIT_USAGE;
 }
 

@@ -20,12 +20,13 @@ static int usage(void)
 {
 	(void)fprintf(
 		stderr,
-		"Usage: clevis luks pass -d DEV -s SLT [-w FIFO]\n\n"
+		"Usage: clevis luks pass -d DEV -s SLT [-w FIFO] [--timeout SEC]\n\n"
 		"Returns the LUKS passphrase used for binding a particular slot\n\n"
 		"  -d DEV  The LUKS device to extract the LUKS passphrase used for binding\n\n"
 		"  -s SLT  The slot number for which to get the passphrase\n\n"
 		"  -w FIFO Write it into FIFO, where somebody reads, instead of standard\n"
-		"          output; nothing is opened or written before it is recovered\n");
+		"          output; nothing is opened or written before it is recovered\n\n"
+		"  --timeout SEC  Give up after SEC seconds (default: 30)\n");
 	return EXIT_PASS_USAGE;
 }
 

@@ -19,11 +19,12 @@ struct options {
 static int usage(void)
 {
 	(void)fprintf(stderr,
-		      "Usage: clevis luks unlock -d DEV [-n NAME] [-t SLT]\n\n"
+		      "Usage: clevis luks unlock -d DEV [-n NAME] [-t SLT] [--timeout SEC]\n\n"
 		      "Unlocks a LUKS volume\n\n"
 		      "  -d DEV  The LUKS device to unlock\n\n"
 		      "  -n NAME The name of the unlocked device node (default: luks-UUID)\n\n"
-		      "  -t SLT  Test the slot without unlocking the device\n");
+		      "  -t SLT  Test the slot without unlocking the device\n\n"
+		      "  --timeout SEC  Give up after SEC seconds (default: 30)\n");
 	return EXIT_USAGE;
 }
 

@@ -24,10 +24,17 @@ static void print_usage(FILE *out)
 		"\nclevis COMMAND -h shows a command's options; --version this program's version.\n");
 }
 
-/* Becomes the program: a command that is none of ours. */
-static int run_program(const char *path, char *name, char *argv[])
+/* Becomes the program: a command that is none of ours. To those that seal, our options are the same. */
+static int run_program(const char *path, char *name, int argc, char *argv[])
 {
+	struct error err = {0};
+
 	argv[0] = name;
+	if (strncmp(name, "clevis-encrypt-", strlen("clevis-encrypt-")) == 0 &&
+	    args_take_timeout(&argc, argv, &err) < 0) {
+		log_error("%s", err.text);
+		return EXIT_USAGE;
+	}
 	(void)signal(SIGPIPE, SIG_DFL);
 	(void)execv(path, argv);
 	log_error("%s: %s", path, strerror(errno));
@@ -91,7 +98,7 @@ static int run_by_words(int argc, char *argv[])
 		if (command)
 			return run(command, argc - i, argv + i);
 		if (program_find(name, path))
-			return run_program(path, name, argv + i);
+			return run_program(path, name, argc - i, argv + i);
 	}
 	return -1;
 }
