@@ -55,21 +55,20 @@ opens_to_secret() {
 
 # has_ended FILE…: the processes whose ids are in the files are no more, or will not be in a moment.
 has_ended() {
-	local id i
-	wc -w "$@"
-	for id in $(cat "$@"); do
-		for i in {1..100}; do
+	local id ids _
+	mapfile -t ids < <(cat "$@")
+	for id in "${ids[@]}"; do
+		for _ in {1..100}; do
 			kill -0 "$id" 2>/dev/null || continue 2
 			# One that nobody waits for any more has ended too.
 			[ "$(sed 's/.*) //; s/ .*//' "/proc/$id/stat" 2>/dev/null)" != Z ] || continue 2
 			sleep 0.02
 		done
 		echo "still runs: $id $(tr '\0' ' ' <"/proc/$id/cmdline")"
-		# shellcheck disable=SC2046 # ids
-		kill $(cat "$@") 2>/dev/null || true
+		kill "${ids[@]}" 2>/dev/null || true
 		return 1
 	done
-	[ -n "${id:-}" ]
+	[ "${#ids[@]}" != 0 ]
 }
 
 # hangs NAME: a program that does, and its child; their ids are in NAME.id and NAME.child.
@@ -279,8 +278,8 @@ hangs() {
 	sed -i 's/"toy"/"late"/g; s/"toy":/"late":/' bin/clevis-encrypt-late
 	seal sss '{"t":1,"pins":{"toy":{},"late":{}}}'
 	hangs clevis-decrypt-late
-	local i
-	for i in {1..20}; do # until chance asks it
+	local _
+	for _ in {1..20}; do # until chance asks it
 		opens_to_secret
 		[ ! -s clevis-decrypt-late.child ] || break
 	done

@@ -45,8 +45,8 @@ seal() {
 	[ ! -s err ]
 }
 
-opens_to_secret() { # [ARGUMENT…]
-	call clevis decrypt "$@" <jwe
+opens_to_secret() {
+	call clevis decrypt <jwe
 	succeeds
 	says secret
 }
@@ -203,8 +203,8 @@ bind_sss() { # CONFIG [OPTION…]
 	bind_sss "{\"pins\":{\"tang\":[{\"url\":\"$one\"},{\"url\":\"$url\"}]}}" -y
 	clevis luks pass -d "$disk" -s 1 >before
 	stop "$one_pid"
-	local i
-	for i in 1 2 3; do
+	local _
+	for _ in 1 2 3; do
 		call clevis luks pass -d "$disk" -s 1
 		succeeds
 		says "$(<before)"
@@ -237,9 +237,9 @@ bind_sss() { # CONFIG [OPTION…]
 
 # made_up_for URL: two of three open while the third is that. Who is asked first is a matter of chance: three times.
 made_up_for() {
-	local start i
+	local start _
 	seal "$(sss 2 "$url" "$1" "$real/")"
-	for i in 1 2 3; do
+	for _ in 1 2 3; do
 		start=$EPOCHREALTIME
 		opens_to_secret
 		took_less_than 5 "$start"
@@ -333,11 +333,11 @@ none_is_right() {
 
 @test "where all is well no more servers are asked than are needed" {
 	seal "$(sss 2 "$bad/swapped" "$bad/swapped/" "$bad/swapped//" "$bad/swapped///")"
-	local try i asked
+	local _ asked
 	# On a machine that is busy a server may seem slow, and one more is asked: then once again.
-	for try in 1 2 3; do
+	for _ in 1 2 3; do
 		: >"$REQUESTS"
-		for i in {1..10}; do
+		for _ in {1..10}; do
 			clevis decrypt <jwe >/dev/null
 		done
 		asked=$(wc -l <"$REQUESTS")

@@ -154,8 +154,8 @@ ends_in() {
 @test "luks pass and unlock: given up in time, the time being that of all bindings together" {
 	needs cryptsetup
 	make_disk
-	local slot
-	for slot in 1 2 3; do
+	local _
+	for _ in 1 2 3; do
 		call clevis luks bind -k "$pass" -d "$disk" --timeout 0.1 tang "$silent_adv"
 		[ "$status" = 0 ]
 	done
