@@ -66,7 +66,7 @@ setup_file() {
 	export tls_asking=$tls
 	start_badserver path "$adv" "$real"
 	start_tls good "$port"
-	export tls_bad=$tls
+	export tls_bad=$tls plain=$real
 	start_helper proxy.py
 	export proxy=$url proxy_log=$helper_log
 	start_helper proxy.py 403
@@ -124,8 +124,8 @@ opens_what_it_sealed() {
 }
 
 @test "a port that does not speak TLS" {
-	call seal "${proxy/http:/https:}"
-	fails 1 "${proxy#http://}: "
+	call seal "${plain/http:/https:}"
+	fails 1 "${plain#http://}: the server does not speak TLS"
 }
 
 @test "https_proxy: a way is opened to a name that only the proxy knows; the certificate must be of that name" {

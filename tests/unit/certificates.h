@@ -14,7 +14,7 @@ struct certificate {
 };
 
 /* Makes a key on P-256 and a certificate for it, and writes both into the folder; NAME.both has them in one file. */
-void certificate_make(const struct folder *folder, const struct certificate *certificate);
+void certificate_make(const struct folder *folder, const struct certificate *wanted);
 
 /* How the server shows itself, and what it says: shared with it. */
 struct tls_server {
