@@ -53,9 +53,12 @@ static int load(struct luks_device *device, struct error *err)
 
 int luks_open(const char *path, struct luks_device **device, struct error *err)
 {
-	struct luks_device *made = calloc(1, sizeof(*made));
-	int rc;
+	struct luks_device *made;
+	int rc = cryptsetup_load(err);
 
+	if (rc < 0)
+		return rc;
+	made = calloc(1, sizeof(*made));
 	/* Messages of crypt_init() come before there is a device to tie them to. */
 	crypt_set_log_callback(NULL, drop_message, NULL);
 	if (!made || !(made->path = strdup(path))) {

@@ -2,9 +2,8 @@
 /* A device as libcryptsetup holds it. Private to luks/. */
 #pragma once
 
+#include "luks/cryptsetup.h"
 #include "luks/luks.h"
-
-#include <libcryptsetup.h>
 
 enum { DEVICE_MESSAGE_MAX = 512 };
 

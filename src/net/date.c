@@ -12,9 +12,10 @@ static const char form[] = "aaa, 99 aaa 9999 99:99:99 GMT";
 static bool has_form(const char *text)
 {
 	for (size_t i = 0; form[i]; i++) {
-		unsigned char c = (unsigned char)text[i];
+		int c = (unsigned char)text[i];
+		int wanted = (unsigned char)form[i];
 
-		if (form[i] == '9' ? !isdigit(c) : form[i] == 'a' ? !isalpha(c) : c != form[i])
+		if (wanted == '9' ? !isdigit(c) : wanted == 'a' ? !isalpha(c) : c != wanted)
 			return false;
 	}
 	return text[sizeof(form) - 1 + strspn(text + sizeof(form) - 1, " \t")] == '\0';

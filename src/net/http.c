@@ -196,8 +196,8 @@ static bool is_redirect(const struct net_request *request, const struct reply *r
 static int follow(const struct net_request *request, const char *location, struct hop *hop,
 		  struct error *err)
 {
-	struct net_url first;
-	struct net_url next;
+	struct net_url first = {0};
+	struct net_url next = {0};
 	char origin[NET_ORIGIN_MAX];
 	int rc = net_url_parse(request->url, &first, err);
 

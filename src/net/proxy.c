@@ -131,8 +131,9 @@ bool net_proxy_excludes(const char *list, const char *host)
 int net_proxy_parse(const char *variable, const char *value, struct net_proxy *proxy,
 		    struct error *err)
 {
-	const char *authority = strncasecmp(value, "http://", 7) == 0 ? value + 7 : value;
-	size_t length = strcspn(authority, "/");
+	size_t scheme = strncasecmp(value, "http://", 7) == 0 ? strlen("http://") : 0;
+	const char *authority = value + scheme;
+	size_t length = (size_t)(strchrnul(authority, '/') - authority);
 	struct net_url url = {0};
 
 	/* The value may hold a password: it is not repeated. */

@@ -45,10 +45,7 @@ static void look_up(const char *host, const char *port, int flags, struct verdic
 	freeaddrinfo(list);
 }
 
-/*
- * Nobody waits for the answer once the parent is gone. AI_ADDRCONFIG saves a question for addresses of a family that the machine has
- * none of; without it are found those of the machine itself, before its network is up.
- */
+/* Nobody waits for the answer once the parent is gone. AI_ADDRCONFIG saves questions for a family that the machine has no address of. */
 static void child_main(int fd, pid_t parent, const char *host, const char *port)
 {
 	struct verdict verdict;
@@ -56,8 +53,6 @@ static void child_main(int fd, pid_t parent, const char *host, const char *port)
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
 		_exit(EXIT_FAILURE);
 	look_up(host, port, AI_ADDRCONFIG, &verdict);
-	if (verdict.gai_code != 0 && verdict.gai_code != EAI_AGAIN)
-		look_up(host, port, 0, &verdict);
 	(void)fd_write_all(fd, "pipe", &verdict, sizeof(verdict), NULL);
 	_exit(EXIT_SUCCESS);
 }

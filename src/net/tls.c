@@ -121,6 +121,9 @@ static bool place_descriptors(const struct ends *ends)
 	    dup2(null_fd, STDOUT_FILENO) < 0 || dup2(socket_fd, NET_TLS_SOCKET) < 0 ||
 	    dup2(report_fd, NET_TLS_REPORT) < 0)
 		return false;
+	/* Messages must not go where the next descriptor to be opened leads. */
+	if (fcntl(STDERR_FILENO, F_GETFD) < 0)
+		(void)dup2(null_fd, STDERR_FILENO);
 	/* What somebody left open for us is not for it either; a kernel too old to know the call loses nothing of ours. */
 	(void)close_range(NET_TLS_REPORT + 1, ~0U, 0);
 	return true;

@@ -247,3 +247,11 @@ open("jwe", "w").write(".".join(j["jwe"][m] for m in ("protected", "encrypted_ke
 	tail -c "+$((offset + 1))" "$disk" | sha256sum | cmp - before
 	[ "$(stat -c %s "$disk")" = "$(stat -c %s "$template")" ]
 }
+
+@test "the advertisement and the proof are asked for on one connection" {
+	local real=$url
+	start_badserver kept '' "$real"
+	bind
+	cut -d ' ' -f 2- "$helper_log" >requests
+	[ "$(<requests)" = $'request 1\nrequest 2' ]
+}

@@ -6,6 +6,7 @@
 #include "keyfile.h"
 #include "server.h"
 
+#include "luks/cryptsetup.h"
 #include "luks/luks.h"
 #include "net/net.h"
 #include "tang/tang.h"
@@ -17,7 +18,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <libcryptsetup.h>
 #include <openssl/evp.h>
 
 enum { IMAGE_SIZE = 18 * 1024 * 1024, ZEROS_SIZE = 1024 * 1024, ITERATIONS = 1000, KEYSLOTS = 32 };
@@ -938,5 +938,7 @@ int main(int argc, char *argv[])
 	};
 
 	unit_begin(argc, argv);
+	if (cryptsetup_load(NULL) < 0)
+		return EXIT_FAILURE;
 	return cmocka_run_group_tests_name("luks", tests, NULL, NULL);
 }

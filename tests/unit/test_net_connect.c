@@ -287,9 +287,10 @@ static void test_silent_address_has_three_seconds(void **state)
 static int lowest_free(void)
 {
 	int fd = dup(STDERR_FILENO);
+	int number = fd;
 
 	(void)close(fd);
-	return fd;
+	return number;
 }
 
 static void test_losers_are_closed_and_the_winner_does_not_delay(void **state)

@@ -326,8 +326,7 @@ static void talk_redirect(int fd, void *arg)
 
 	while (read_into(fd, script)) {
 		const char *place = "/final";
-		int status = atoi(request->target +
-				  1); /* NOLINT(cert-err34-c): 0 when it is none */
+		int status = (int)strtol(request->target + 1, NULL, 10);
 
 		script->requests++;
 		if (strncmp(request->target, "/to/", 4) == 0)
@@ -346,14 +345,14 @@ static void talk_redirect(int fd, void *arg)
 static void test_redirects_keep_method_and_body(void **state)
 {
 	static const struct {
-		int status;
 		const char *method;
+		int status;
 		int result;
 	} rows[] = {
-		{301, "GET", 200},  {302, "GET", 200},	{303, "GET", 200},  {307, "GET", 200},
-		{308, "GET", 200},  {301, "POST", 200}, {302, "POST", 200}, {307, "POST", 200},
-		{308, "POST", 200}, {303, "POST", 303}, {300, "GET", 300},  {304, "GET", 304},
-		{305, "GET", 305},  {201, "POST", 201},
+		{"GET", 301, 200},  {"GET", 302, 200},	{"GET", 303, 200},  {"GET", 307, 200},
+		{"GET", 308, 200},  {"POST", 301, 200}, {"POST", 302, 200}, {"POST", 307, 200},
+		{"POST", 308, 200}, {"POST", 303, 303}, {"GET", 300, 300},  {"GET", 304, 304},
+		{"GET", 305, 305},  {"POST", 201, 201},
 	};
 
 	(void)state;

@@ -18,6 +18,7 @@ static const char *reason(void)
 }
 
 /* OpenSSL would ask at the terminal: that is the person's who boots the machine. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): the type is OpenSSL's */
 static int refuse_passphrase(char *buffer, int size, int writing, void *asked)
 {
 	(void)buffer;

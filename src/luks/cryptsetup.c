@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "luks/cryptsetup.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+
+/* The interface that we are compiled for; it has not changed since libcryptsetup 2.0. */
+static const char library[] = "libcryptsetup.so.12";
+
+/* Defines the function `name`, and where the library's own stands once it is loaded. */
+#define PASS_ON(type, name, parameters, arguments)        \
+	static __typeof__(type)(*real_##name) parameters; \
+	type name parameters                              \
+	{                                                 \
+		return real_##name arguments;             \
+	}
+
+PASS_ON(int, crypt_init, (struct crypt_device * *cd, const char *device), (cd, device))
+PASS_ON(int, crypt_load, (struct crypt_device * cd, const char *type, void *parameters),
+	(cd, type, parameters))
+PASS_ON(void, crypt_free, (struct crypt_device * cd), (cd))
+PASS_ON(void, crypt_set_log_callback,
+	(struct crypt_device * cd, void (*log)(int level, const char *message, void *arg),
+	 void *arg),
+	(cd, log, arg))
+PASS_ON(const char *, crypt_get_uuid, (struct crypt_device * cd), (cd))
+PASS_ON(int, crypt_get_volume_key_size, (struct crypt_device * cd), (cd))
+PASS_ON(int, crypt_dump_json, (struct crypt_device * cd, const char **json, uint32_t flags),
+	(cd, json, flags))
+PASS_ON(int, crypt_set_pbkdf_type, (struct crypt_device * cd, const struct crypt_pbkdf_type *pbkdf),
+	(cd, pbkdf))
+PASS_ON(int, crypt_volume_key_get,
+	(struct crypt_device * cd, int keyslot, char *key, size_t *key_size, const char *passphrase,
+	 size_t passphrase_size),
+	(cd, keyslot, key, key_size, passphrase, passphrase_size))
+PASS_ON(int, crypt_activate_by_passphrase,
+	(struct crypt_device * cd, const char *name, int keyslot, const char *passphrase,
+	 size_t passphrase_size, uint32_t flags),
+	(cd, name, keyslot, passphrase, passphrase_size, flags))
+PASS_ON(int, crypt_keyslot_add_by_volume_key,
+	(struct crypt_device * cd, int keyslot, const char *key, size_t key_size,
+	 const char *passphrase, size_t passphrase_size),
+	(cd, keyslot, key, key_size, passphrase, passphrase_size))
+PASS_ON(int, crypt_keyslot_destroy, (struct crypt_device * cd, int keyslot), (cd, keyslot))
+PASS_ON(int, crypt_keyslot_max, (const char *type), (type))
+PASS_ON(int, crypt_keyslot_set_priority,
+	(struct crypt_device * cd, int keyslot, crypt_keyslot_priority priority),
+	(cd, keyslot, priority))
+PASS_ON(crypt_keyslot_info, crypt_keyslot_status, (struct crypt_device * cd, int keyslot),
+	(cd, keyslot))
+PASS_ON(int, crypt_token_json_get, (struct crypt_device * cd, int token, const char **json),
+	(cd, token, json))
+PASS_ON(int, crypt_token_json_set, (struct crypt_device * cd, int token, const char *json),
+	(cd, token, json))
+PASS_ON(int, crypt_token_max, (const char *type), (type))
+PASS_ON(crypt_token_info, crypt_token_status,
+	(struct crypt_device * cd, int token, const char **type), (cd, token, type))
+
+#define ENTRY(name)                          \
+	{                                    \
+		(void **)&real_##name, #name \
+	}
+
+static const struct {
+	void **real;
+	const char *name;
+} functions[] = {
+	ENTRY(crypt_init),
+	ENTRY(crypt_load),
+	ENTRY(crypt_free),
+	ENTRY(crypt_set_log_callback),
+	ENTRY(crypt_get_uuid),
+	ENTRY(crypt_get_volume_key_size),
+	ENTRY(crypt_dump_json),
+	ENTRY(crypt_set_pbkdf_type),
+	ENTRY(crypt_volume_key_get),
+	ENTRY(crypt_activate_by_passphrase),
+	ENTRY(crypt_keyslot_add_by_volume_key),
+	ENTRY(crypt_keyslot_destroy),
+	ENTRY(crypt_keyslot_max),
+	ENTRY(crypt_keyslot_set_priority),
+	ENTRY(crypt_keyslot_status),
+	ENTRY(crypt_token_json_get),
+	ENTRY(crypt_token_json_set),
+	ENTRY(crypt_token_max),
+	ENTRY(crypt_token_status),
+};
+
+int cryptsetup_load(struct error *err)
+{
+	static void *handle;
+
+	if (handle)
+		return 0;
+	handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
+	if (!handle)
+		return error_set(err, -ENOPKG, "luks: libcryptsetup is not installed: %s",
+				 dlerror());
+	for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++) {
+		*functions[i].real = dlsym(handle, functions[i].name);
+		if (!*functions[i].real) {
+			handle = NULL;
+			return error_set(err, -ENOPKG, "luks: libcryptsetup is too old: %s",
+					 dlerror());
+		}
+	}
+	return 0;
+}
