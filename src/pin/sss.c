@@ -371,7 +371,7 @@ static int find_shares(struct pin_context *context, const json_t *jwes, struct o
 		else if (opening->found < opening->wanted)
 			open_here(context, jwe, opening);
 	}
-	if (count == 1 && opening->found < opening->wanted) { /* nobody to race against */
+	if (count == 1 && opening->found + 1 == opening->wanted) { /* nobody to race against */
 		open_here(context, far[0], opening);
 		count = 0;
 	}

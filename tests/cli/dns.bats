@@ -15,13 +15,15 @@ setup_file() {
 inside() {
 	local own=(unshare -rmn)
 	needs unshare ip
-	[ "$(id -u)" != 0 ] || own=(unshare -mn)
+	# In a root that is no mount point nothing can be made private; there the whole root is one's own already.
+	[ "$(id -u)" != 0 ] || own=(unshare -mn --propagation unchanged)
 	"${own[@]}" true 2>/dev/null || skip "no namespaces to be had"
 	mkdir -p etc
 	: >ended
 	call timeout -k 1 40 "${own[@]}" bash -c "$(declare -f)
 		lib=$lib python=$python keys=$keys
 		set -e
+		mount --make-rprivate / 2>/dev/null || true
 		ip link set lo up
 		mount --bind etc /etc
 		${*@Q}

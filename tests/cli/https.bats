@@ -125,7 +125,9 @@ opens_what_it_sealed() {
 
 @test "a port that does not speak TLS" {
 	call seal "${plain/http:/https:}"
-	fails 1 "${plain#http://}: the server does not speak TLS"
+	fails 1 "${plain#http://}: the server "
+	# What is no HTTP libmicrohttpd answers, or from 1.0 on hangs up on.
+	[[ $stderr == *'does not speak TLS' || $stderr == *'closed the connection during the TLS handshake' ]]
 }
 
 @test "https_proxy: a way is opened to a name that only the proxy knows; the certificate must be of that name" {

@@ -46,33 +46,44 @@ static void remove_arguments(int *argc, char *argv[], int first, int count)
 	*argc -= count;
 }
 
-static const char option[] = "--timeout";
+/* The option at argv[i], if it is ours: how many arguments it takes, 0 for none; negative with `err` filled. */
+static int read_timeout_at(int argc, char *argv[], int i, struct error *err)
+{
+	static const char option[] = "--timeout";
+	const char *text = NULL;
+	int taken = 0;
+	int rc;
+
+	if (strncmp(argv[i], "--timeout=", sizeof(option)) == 0) {
+		text = argv[i] + sizeof(option);
+		taken = 1;
+	} else if (strcmp(argv[i], option) == 0) {
+		if (i + 1 == argc)
+			return error_set(err, -EINVAL, "%s: how many seconds?", option);
+		text = argv[i + 1];
+		taken = 2;
+	}
+	rc = text ? read_seconds(text, option, err) : 0;
+	return rc < 0 ? rc : taken;
+}
 
 int args_take_timeout(int *argc, char *argv[], struct error *err)
 {
 	static bool told;
-	const char *text = told ? NULL : getenv("CLEVIS_TIMEOUT");
-	int rc = text && *text ? read_seconds(text, "CLEVIS_TIMEOUT", err) : 0;
+	const char *text = getenv("CLEVIS_TIMEOUT");
 
-	for (int i = 1; rc == 0 && i < *argc && strcmp(argv[i], "--") != 0;) {
-		int taken = 0;
+	for (int i = 1; i < *argc && strcmp(argv[i], "--") != 0;) {
+		int taken = read_timeout_at(*argc, argv, i, err);
 
-		if (strncmp(argv[i], "--timeout=", sizeof(option)) == 0) {
-			rc = read_seconds(argv[i] + sizeof(option), option, err);
-			taken = 1;
-		} else if (strcmp(argv[i], option) == 0 && i + 1 < *argc) {
-			rc = read_seconds(argv[i + 1], option, err);
-			taken = 2;
-		} else if (strcmp(argv[i], option) == 0) {
-			rc = error_set(err, -EINVAL, "%s: how many seconds?", option);
-		}
+		if (taken < 0)
+			return taken;
 		told = told || taken > 0;
 		if (taken > 0)
 			remove_arguments(argc, argv, i, taken);
 		else
 			i++;
 	}
-	return rc;
+	return told || !text || !*text ? 0 : read_seconds(text, "CLEVIS_TIMEOUT", err);
 }
 
 int args_confirm(const char *question, struct error *err)

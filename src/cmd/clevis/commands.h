@@ -13,7 +13,9 @@ struct command {
 	const char *name;    /* "luks-bind"; the program answers to "clevis-luks-bind" */
 	const char *summary; /* NULL: a helper that no list shows */
 	int (*main)(int argc, char *argv[]);
-	int usage_status; /* exit status of an error in the arguments; 0: EXIT_USAGE */
+	/* Exit statuses of an error in the arguments, and of --summary where there is none; 0: EXIT_USAGE. */
+	int usage_status;
+	int hidden_status;
 };
 
 /* All commands, sorted by name; ends with a NULL name. */

@@ -59,7 +59,7 @@ static int run(const struct command *command, int argc, char *argv[])
 
 	if (argc == 2 && strcmp(argv[1], "--summary") == 0) {
 		if (!command->summary)
-			return command->usage_status ? command->usage_status : EXIT_USAGE;
+			return command->hidden_status ? command->hidden_status : EXIT_USAGE;
 		(void)printf("%s\n", command->summary);
 		return EXIT_SUCCESS;
 	}

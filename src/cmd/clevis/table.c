@@ -5,9 +5,9 @@
 
 const struct command commands[] = {
 	{"decrypt", "Decrypts using the policy defined at encryption time", decrypt_main},
-	{"decrypt-file", NULL, decrypt_pin_main},
+	{"decrypt-file", NULL, decrypt_pin_main, 1},
 	{"decrypt-null", NULL, decrypt_pin_main},
-	{"decrypt-sss", NULL, decrypt_pin_main, 1},
+	{"decrypt-sss", NULL, decrypt_pin_main, 1, 1},
 	{"decrypt-tang", NULL, decrypt_pin_main},
 	{"encrypt-file", "Encrypts using a jwk stored in a file policy", encrypt_main},
 	{"encrypt-null", NULL, encrypt_main},
