@@ -65,6 +65,11 @@ struct pin {
 	unsigned (*needs)(const json_t *jwe);
 	/* The JWEs that are sealed inside (an array); NULL for a leaf. */
 	int (*children)(const json_t *jwe, json_t **jwes, struct error *);
+	/*
+	 * Adds to `missing`, an array, the S256 thumbprints of the keys it was sealed with that its server no longer
+	 * advertises; NULL: a pin without such keys.
+	 */
+	int (*rotated)(struct pin_context *, const json_t *jwe, json_t *missing);
 	/* Takes away what sealing left outside the JWE, when the JWE itself comes to nothing; NULL: nothing is left. */
 	void (*discard)(const json_t *jwe);
 };
@@ -120,6 +125,14 @@ void pin_discard(const json_t *jwe);
  * Returns as pin_of(), with -ENOENT also for a pin that is not listed; -ENOMEM.
  */
 int pin_list_config(const json_t *jwe, json_t **config, struct error *err);
+
+/*
+ * Finds out, of everything sealed inside too, which keys it was sealed with are no longer advertised by their servers: `*leaves`
+ * gets an array, the caller's, of one object for each pin that has such keys: its listed configuration and
+ * `missing`, an array of thumbprints, empty when all is well. Nothing is trusted or changed. Returns 0; with the context's error filled the code of the first server that gave
+ * no advertisement, -EBADMSG, -ENOMEM.
+ */
+int pin_rotated(struct pin_context *context, const json_t *jwe, json_t **leaves);
 
 /*
  * Visits the JWE and all that is sealed inside it, from the outside in. `visit` returns 0 to go on, else what pin_walk() is

@@ -5,8 +5,7 @@
 #include "jose/jose.h"
 #include "net/net.h"
 #include "pin/pins.h"
-#include "pin/tang_config.h"
-#include "pin/trust.h"
+#include "pin/tang_adv.h"
 #include "tang/tang.h"
 
 #include <errno.h>
@@ -14,107 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HTTP_OK = 200, HTTP_NOT_FOUND = 404, HTTP_TOO_MANY = 429, HTTP_UNAVAILABLE = 503 };
-
-static int read_adv_file(struct pin_context *context, const char *path, json_t **jws)
-{
-	FREE_AUTO char *text = NULL;
-	struct error why = {0};
-	size_t size = 0;
-	int rc = file_read(path, TANG_ADVERTISEMENT_MAX, &text, &size, &why);
-
-	if (rc == -ENOENT)
-		return error_set(context->err, rc, "tang: Advertisement file '%s' not found", path);
-	if (rc < 0)
-		return error_set(context->err, rc, "tang: Advertisement file '%s': %s", path,
-				 why.text);
-	if (json_parse(text, size, path, jws, &why) < 0)
-		return error_set(context->err, -EBADMSG, "tang: Advertisement is malformed: %s",
-				 why.text);
-	return 0;
-}
-
-/* A status that is no answer. A server that is too busy may have said for how long. */
-static int check_status(struct pin_context *context, const struct net_reply *reply,
-			struct error *err)
-{
-	bool busy = reply->status == HTTP_UNAVAILABLE || reply->status == HTTP_TOO_MANY;
-
-	if (reply->status == HTTP_OK)
-		return 0;
-	if (!busy)
-		return error_set(err, -EBADMSG, "the server answered %u", reply->status);
-	if (reply->retry_after_s == 0)
-		return error_set(err, -EAGAIN, "the server is too busy (it answered %u)",
-				 reply->status);
-	if (reply->retry_after_s > context->retry_after_s)
-		context->retry_after_s = reply->retry_after_s;
-	return error_set(err, -EAGAIN,
-			 "the server is too busy (it answered %u) and asks to wait %u s",
-			 reply->status, reply->retry_after_s);
-}
-
-static int fetch_adv(struct pin_context *context, const struct tang_config *config, json_t **jws)
-{
-	FREE_AUTO char *url = NULL;
-	FREE_AUTO char *body = NULL;
-	struct net_request request = {
-		.method = "GET", .reply_max = TANG_ADVERTISEMENT_MAX, .tls = config->tls};
-	struct net_reply reply = {0};
-	struct error why = {0};
-	int rc;
-
-	if (asprintf(&url, "%s/adv/%s", config->url, config->thp ? config->thp : "") < 0) {
-		url = NULL;
-		return error_nomem(context->err);
-	}
-	request.url = url;
-	rc = net_http(context->session, &request, context->deadline, &reply, &why);
-	if (rc < 0)
-		return error_set(context->err, rc, "tang: Unable to fetch advertisement (%s): %s",
-				 url, why.text);
-	body = reply.body;
-	rc = check_status(context, &reply, &why);
-	if (rc < 0)
-		return error_set(context->err, rc, "tang: Unable to fetch advertisement (%s): %s",
-				 url, why.text);
-	if (json_parse(body, reply.body_size, url, jws, &why) < 0)
-		return error_set(context->err, -EBADMSG, "tang: Advertisement is malformed: %s",
-				 why.text);
-	return 0;
-}
-
-static int get_adv(struct pin_context *context, const struct tang_config *config, json_t **jws)
-{
-	if (json_is_string(config->adv))
-		return read_adv_file(context, json_string_value(config->adv), jws);
-	if (config->adv) {
-		*jws = json_incref((json_t *)config->adv);
-		return 0;
-	}
-	return fetch_adv(context, config, jws);
-}
-
-static int get_trusted_keys(struct pin_context *context, const struct tang_config *config,
-			    json_t **key_set)
-{
-	JSON_AUTO json_t *jws = NULL;
-	JSON_AUTO json_t *verified = NULL;
-	int rc = get_adv(context, config, &jws);
-
-	if (rc < 0)
-		return rc;
-	rc = tang_advertisement_verify(jws, &verified, context->err);
-	if (rc == 0)
-		rc = pin_decide_trust(context, verified, config->thp, config->adv != NULL);
-	if (rc < 0) {
-		error_prefix(context->err, "tang: %s: ", config->url);
-		return rc;
-	}
-	*key_set = verified;
-	verified = NULL;
-	return 0;
-}
+enum { HTTP_NOT_FOUND = 404 };
 
 /* The exchange key as the receiver of an ordinary ECDH-ES JWE, and its name. */
 static int choose_receiver(struct pin_context *context, const json_t *key_set, json_t **receiver,
@@ -151,7 +50,7 @@ static int tang_seal(struct pin_context *context, const json_t *json, const stru
 	if (rc == 0)
 		rc = tang_check_files_to_seal(&config.tls, context->err);
 	if (rc == 0)
-		rc = get_trusted_keys(context, &config, &key_set);
+		rc = tang_get_trusted_keys(context, &config, &key_set);
 	if (rc == 0)
 		rc = choose_receiver(context, key_set, &receiver, kid);
 	if (rc < 0)
@@ -222,7 +121,7 @@ static int read_reply(struct pin_context *context, const struct sealed *sealed,
 		return error_set(err, -EBADMSG,
 				 "the server no longer has the key %s (it answered %u)",
 				 sealed->kid, reply->status);
-	rc = check_status(context, reply, err);
+	rc = tang_check_status(context, reply, err);
 	return rc < 0 ? rc
 		      : tang_read_answer(reply->body, reply->body_size, sealed->c.curve, y, err);
 }
@@ -334,6 +233,55 @@ static int tang_describe(const json_t *jwe, json_t **config, struct error *err)
 	return *config ? 0 : error_nomem(err);
 }
 
+/* Whether a set has that key, whatever else stands beside its numbers. */
+static bool has_key(const json_t *key_set, const char *thumbprint)
+{
+	const json_t *jwk;
+	size_t i;
+
+	json_array_foreach(json_object_get(key_set, "keys"), i, jwk) {
+		if (jose_thumbprint_matches(jwk, thumbprint, NULL))
+			return true;
+	}
+	return false;
+}
+
+static int add_missing(const json_t *sealed_to, const json_t *current, json_t *missing,
+		       struct error *err)
+{
+	const json_t *jwk;
+	size_t i;
+
+	json_array_foreach(json_object_get(sealed_to, "keys"), i, jwk) {
+		char thumbprint[JOSE_THUMBPRINT_MAX];
+
+		if (jose_thumbprint(jwk, JOSE_S256, thumbprint, NULL) < 0 ||
+		    has_key(current, thumbprint))
+			continue;
+		if (json_array_append_new(missing, json_string(thumbprint)) < 0)
+			return error_nomem(err);
+	}
+	return 0;
+}
+
+static int tang_rotated(struct pin_context *context, const json_t *jwe, json_t *missing)
+{
+	JSON_AUTO json_t *header = NULL;
+	JSON_AUTO json_t *current = NULL;
+	struct tang_config config = {0};
+	const json_t *node = NULL;
+	int rc = pin_read_node(jwe, "tang", &header, &node, context->err);
+
+	if (rc == 0)
+		rc = tang_read_config(node, &config, context->err);
+	if (rc == 0)
+		rc = tang_check_files_to_open(&config.tls, context->err);
+	if (rc == 0)
+		rc = tang_get_current_keys(context, &config, &current);
+	return rc < 0 ? rc
+		      : add_missing(json_object_get(node, "adv"), current, missing, context->err);
+}
+
 static unsigned tang_needs(const json_t *jwe)
 {
 	JSON_AUTO json_t *header = NULL;
@@ -355,4 +303,5 @@ const struct pin pin_tang = {
 	.describe = tang_describe,
 	.needs = tang_needs,
 	.children = NULL,
+	.rotated = tang_rotated,
 };

@@ -166,3 +166,41 @@ int pin_list_config(const json_t *jwe, json_t **config, struct error *err)
 {
 	return list_config(jwe, config, 1, err);
 }
+
+struct rotation {
+	struct pin_context *context;
+	json_t *leaves;
+};
+
+static int add_rotated(const struct pin *pin, const json_t *jwe, void *arg, struct error *err)
+{
+	struct rotation *rotation = arg;
+	JSON_AUTO json_t *missing = NULL;
+	JSON_AUTO json_t *config = NULL;
+	int rc;
+
+	if (!pin || !pin->rotated)
+		return 0;
+	missing = json_array();
+	rc = pin->rotated(rotation->context, jwe, missing);
+	if (rc == 0)
+		rc = pin_list_config(jwe, &config, err);
+	if (rc < 0)
+		return rc;
+	if (json_object_set(config, "missing", missing) < 0 ||
+	    json_array_append(rotation->leaves, config) < 0)
+		return error_nomem(err);
+	return 0;
+}
+
+int pin_rotated(struct pin_context *context, const json_t *jwe, json_t **leaves)
+{
+	struct rotation rotation = {context, json_array()};
+	int rc = pin_walk(jwe, add_rotated, &rotation, context->err);
+
+	if (rc < 0)
+		json_drop(&rotation.leaves);
+	else
+		*leaves = rotation.leaves;
+	return rc;
+}
