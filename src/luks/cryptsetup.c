@@ -33,6 +33,8 @@ PASS_ON(int, crypt_volume_key_get,
 	(struct crypt_device * cd, int keyslot, char *key, size_t *key_size, const char *passphrase,
 	 size_t passphrase_size),
 	(cd, keyslot, key, key_size, passphrase, passphrase_size))
+PASS_ON(int, crypt_volume_key_verify, (struct crypt_device * cd, const char *key, size_t key_size),
+	(cd, key, key_size))
 PASS_ON(int, crypt_activate_by_passphrase,
 	(struct crypt_device * cd, const char *name, int keyslot, const char *passphrase,
 	 size_t passphrase_size, uint32_t flags),
@@ -74,6 +76,7 @@ static const struct {
 	ENTRY(crypt_dump_json),
 	ENTRY(crypt_set_pbkdf_type),
 	ENTRY(crypt_volume_key_get),
+	ENTRY(crypt_volume_key_verify),
 	ENTRY(crypt_activate_by_passphrase),
 	ENTRY(crypt_keyslot_add_by_volume_key),
 	ENTRY(crypt_keyslot_destroy),

@@ -73,6 +73,14 @@ int luks_open(const char *path, struct luks_device **device, struct error *err)
 	return rc;
 }
 
+int luks_reload(struct luks_device *device, struct error *err)
+{
+	crypt_free(device->crypt);
+	device->crypt = NULL;
+	*device->message = '\0';
+	return load(device, err);
+}
+
 void luks_close(struct luks_device **device)
 {
 	if (!*device)
@@ -92,6 +100,14 @@ const char *luks_path(const struct luks_device *device)
 const char *luks_uuid(const struct luks_device *device)
 {
 	return crypt_get_uuid(device->crypt);
+}
+
+int device_check_key(struct luks_device *device, const struct secret *volume_key, struct error *err)
+{
+	int rc = crypt_volume_key_verify(device->crypt, (const char *)volume_key->data,
+					 volume_key->size);
+
+	return rc < 0 ? device_error(device, rc, "not the volume key", err) : 0;
 }
 
 int device_keyslots(void)

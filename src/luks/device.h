@@ -22,5 +22,9 @@ int device_error(struct luks_device *device, int code, const char *what, struct 
 /* How many keyslots the format has: 32. */
 int device_keyslots(void);
 
+/* Says with 0 or -EPERM (and `err`) whether this is the device's volume key. */
+int device_check_key(struct luks_device *device, const struct secret *volume_key,
+		     struct error *err);
+
 /* Says whether a keyslot holds a key. */
 bool device_keyslot_in_use(struct luks_device *device, int keyslot);

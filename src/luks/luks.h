@@ -20,14 +20,24 @@ int luks_open(const char *path, struct luks_device **device, struct error *err);
 
 void luks_close(struct luks_device **device);
 
+/* Reads the header again, which somebody else may have written since. Returns as luks_open(). */
+int luks_reload(struct luks_device *device, struct error *err);
+
 /* The path the device was opened by, and the UUID of its header. Both valid until luks_close(). */
 const char *luks_path(const struct luks_device *device);
 const char *luks_uuid(const struct luks_device *device);
 
+/*
+ * A binding, and the marks that its token carries while a command is at work on it, so that after a power cut the next one
+ * can tell what it finds; each a keyslot, -1 for no mark.
+ */
 struct luks_binding {
 	int keyslot;
 	int token;
-	json_t *jwe; /* flattened */
+	json_t *jwe;  /* flattened */
+	int intended; /* of a token without a keyslot: the one about to be added for it */
+	int replaces; /* the one whose place it is to take */
+	int left;     /* the one it has left, with the same passphrase, about to be removed */
 };
 
 #define LUKS_BINDING_AUTO __attribute__((cleanup(luks_binding_free)))

@@ -48,6 +48,14 @@ static int read_keyslot(const json_t *parsed)
 	return *end == '\0' && number >= 0 && number < device_keyslots() ? (int)number : -1;
 }
 
+static int read_mark(const json_t *parsed, const char *name)
+{
+	const json_t *mark = json_object_get(json_object_get(parsed, "nbde"), name);
+	json_int_t number = json_integer_value(mark);
+
+	return mark && number >= 0 && number < device_keyslots() ? (int)number : -1;
+}
+
 int token_read(struct luks_device *device, int token, struct luks_binding *binding,
 	       struct error *err)
 {
@@ -74,6 +82,9 @@ int token_read(struct luks_device *device, int token, struct luks_binding *bindi
 	binding->token = token;
 	binding->keyslot = read_keyslot(parsed);
 	binding->jwe = json_incref(jwe);
+	binding->intended = read_mark(parsed, "intended");
+	binding->replaces = read_mark(parsed, "replaces");
+	binding->left = read_mark(parsed, "left");
 	return 0;
 }
 
@@ -131,17 +142,41 @@ int luks_find(struct luks_device *device, int keyslot, struct luks_binding *bind
 			 keyslot);
 }
 
-char *token_format(int keyslot, const json_t *jwe)
+/* `keyslots` of a token, and the member of ours with the marks; NULL for none. */
+static json_t *format_keyslots(int keyslot)
 {
-	JSON_AUTO json_t *flat = json_copy((json_t *)jwe);
-	JSON_AUTO json_t *token = NULL;
 	char number[16];
 
 	(void)snprintf(number, sizeof(number), "%d", keyslot);
+	return keyslot < 0 ? json_array() : json_pack("[s]", number);
+}
+
+static json_t *format_marks(const struct luks_binding *binding)
+{
+	json_t *marks = json_object();
+
+	if (binding->intended >= 0)
+		(void)json_object_set_new(marks, "intended", json_integer(binding->intended));
+	if (binding->replaces >= 0)
+		(void)json_object_set_new(marks, "replaces", json_integer(binding->replaces));
+	if (binding->left >= 0)
+		(void)json_object_set_new(marks, "left", json_integer(binding->left));
+	if (json_object_size(marks) == 0)
+		json_drop(&marks);
+	return marks;
+}
+
+char *token_format(const struct luks_binding *binding)
+{
+	JSON_AUTO json_t *flat = json_copy(binding->jwe);
+	JSON_AUTO json_t *token = NULL;
+
 	if (!flat || (!json_object_get(flat, "encrypted_key") &&
 		      json_object_set_new(flat, "encrypted_key", json_string("")) < 0))
 		return NULL;
-	token = json_pack("{s:s, s:[s], s:O}", "type", "clevis", "keyslots", number, "jwe", flat);
+	token = json_pack("{s:s, s:o, s:O, s:o*}", "type", "clevis", "keyslots",
+			  format_keyslots(binding->keyslot), "jwe", flat, "nbde",
+			  format_marks(binding));
 	return token ? json_dump_public(token) : NULL;
 }
 

@@ -11,8 +11,11 @@
 int token_read(struct luks_device *device, int token, struct luks_binding *binding,
 	       struct error *err);
 
-/* The JSON of a token, NUL-terminated, malloc'd, the caller's; NULL when out of memory. */
-char *token_format(int keyslot, const json_t *jwe);
+/* A binding without keyslot, token, JWE and marks. */
+#define TOKEN_NONE ((struct luks_binding){-1, -1, NULL, -1, -1, -1})
+
+/* The JSON of the binding's token, NUL-terminated, malloc'd, the caller's; NULL when out of memory. */
+char *token_format(const struct luks_binding *binding);
 
 /* How many tokens the format has: 32. */
 int token_max(void);

@@ -715,13 +715,15 @@ static void test_failing_writes_are_undone(void **state)
 	static const struct {
 		const char *name;
 		size_t offset; /* of the counter in `watch` */
+		int nth;       /* call */
 		int rc;
 	} rows[] = {
-		{"keyslot", offsetof(__typeof__(watch), fail_keyslot), -EIO},
-		{"priority", offsetof(__typeof__(watch), fail_priority), -EIO},
-		{"token", offsetof(__typeof__(watch), fail_token), -EIO},
-		{"proof on disk", offsetof(__typeof__(watch), fail_test), -EPERM},
-		{"token reads back differently", offsetof(__typeof__(watch), flip_token), -EIO},
+		{"token before the keyslot", offsetof(__typeof__(watch), fail_token), 1, -EIO},
+		{"keyslot", offsetof(__typeof__(watch), fail_keyslot), 1, -EIO},
+		{"priority", offsetof(__typeof__(watch), fail_priority), 1, -EIO},
+		{"token with the keyslot", offsetof(__typeof__(watch), fail_token), 2, -EIO},
+		{"proof on disk", offsetof(__typeof__(watch), fail_test), 1, -EPERM},
+		{"token reads back differently", offsetof(__typeof__(watch), flip_token), 2, -EIO},
 	};
 	JSON_AUTO json_t *config = online_config();
 
@@ -731,10 +733,9 @@ static void test_failing_writes_are_undone(void **state)
 		JSON_AUTO json_t *before = metadata();
 		JSON_AUTO json_t *after = NULL;
 		struct error unproved = {0};
-		int one = 1;
 
 		memset(&watch, 0, sizeof(watch));
-		memcpy((char *)&watch + rows[i].offset, &one, sizeof(one));
+		memcpy((char *)&watch + rows[i].offset, &rows[i].nth, sizeof(rows[i].nth));
 		unit_check(bind_config(config, -1, -1, &unproved) == rows[i].rc, rows[i].name);
 		unit_check(err.code == rows[i].rc && strstr(err.text, image), err.text);
 		memset(&watch, 0, sizeof(watch));

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a command that was cut short has left behind. Private to luks/. */
+#pragma once
+
+#include "luks/device.h"
+
+/*
+ * Removes what is left: tokens without a keyslot; keyslots that a token's mark names and that can be proved to be of ours, since
+ * the passphrase that the token's JWE gives opens them. What cannot be proved (a server that does not answer) is left alone
+ * and told to the context's `warn`. The lock must be held. Never fails.
+ */
+void tidy(struct luks_device *device, struct pin_context *context);
