@@ -18,6 +18,9 @@ enum { PASSPHRASE_BYTES = 40 };
 /* The passphrase is random, so a costly key derivation would protect nothing. */
 enum { PBKDF_ITERATIONS = 1000 };
 
+/* How libcryptsetup lays a keyslot out: the key in so many stripes, in units of so many bytes. */
+enum { STRIPES = 4000, AREA_UNIT = 4096 };
+
 void draft_free(struct draft *draft)
 {
 	secret_free(&draft->passphrase);
@@ -65,6 +68,60 @@ int draft_seal(struct pin_context *context, const char *pin, const json_t *confi
 	return rc < 0 ? rc : prove_by_network(context, draft, unproved);
 }
 
+/* What the JSON of the header says as text, numbers being too large for JSON's own. */
+static uint64_t number_at(const json_t *object, const char *name)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+
+	return text ? strtoull(text, NULL, 10) : 0;
+}
+
+/* Where the first keyslot's area ends that reaches into [at, at + size); 0: none does. */
+static uint64_t end_of_area_in(const json_t *keyslots, uint64_t at, uint64_t size)
+{
+	const char *number;
+	const json_t *keyslot;
+
+	json_object_foreach((json_t *)keyslots, number, keyslot) {
+		const json_t *area = json_object_get(keyslot, "area");
+		uint64_t begin = number_at(area, "offset");
+		uint64_t end = begin + number_at(area, "size");
+
+		if (begin < at + size && at < end)
+			return end;
+	}
+	return 0;
+}
+
+/* Says with 0 or -ENOSPC whether the area of keyslots has room for one more: numbers may be free when it has not. */
+static int check_area(struct luks_device *device, struct error *err)
+{
+	JSON_AUTO json_t *metadata = NULL;
+	const char *dump = NULL;
+	const json_t *config;
+	uint64_t size = (uint64_t)crypt_get_volume_key_size(device->crypt) * STRIPES;
+	uint64_t at;
+	uint64_t end;
+	uint64_t taken;
+
+	if (crypt_dump_json(device->crypt, &dump, 0) < 0 ||
+	    json_parse(dump, strlen(dump), "header", &metadata, NULL) < 0)
+		return error_set(err, -EBADMSG, "luks: %s: cannot read the header", device->path);
+	config = json_object_get(metadata, "config");
+	/* Two copies of the binary header and the JSON stand before the area. */
+	at = 2 * (number_at(config, "json_size") + AREA_UNIT);
+	end = at + number_at(config, "keyslots_size");
+	size = (size + AREA_UNIT - 1) / AREA_UNIT * AREA_UNIT;
+	while ((taken = end_of_area_in(json_object_get(metadata, "keyslots"), at, size)) > 0)
+		at = taken;
+	if (at + size <= end)
+		return 0;
+	return error_set(err, -ENOSPC,
+			 "luks: %s: no room for one more keyslot; remove one with "
+			 "'clevis luks unbind'",
+			 device->path);
+}
+
 int draft_find_keyslot(struct luks_device *device, int wanted, int *keyslot, struct error *err)
 {
 	int most = device_keyslots();
@@ -77,7 +134,7 @@ int draft_find_keyslot(struct luks_device *device, int wanted, int *keyslot, str
 				 wanted);
 	for (*keyslot = wanted >= 0 ? wanted : 0; *keyslot < most; ++*keyslot)
 		if (!device_keyslot_in_use(device, *keyslot))
-			return 0;
+			return check_area(device, err);
 	return error_set(err, -ENOSPC,
 			 "luks: %s: no free keyslot (%d of %d used); remove one with "
 			 "'clevis luks unbind'",

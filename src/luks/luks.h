@@ -93,6 +93,34 @@ struct luks_bind {
 int luks_bind(struct luks_device *device, struct pin_context *context,
 	      const struct luks_bind *wanted, struct error *unproved);
 
+struct luks_rebind {
+	int keyslot;	 /* the binding's; it keeps it */
+	const char *pin; /* of the new configuration */
+	const json_t *config;
+	const struct secret *volume_key; /* of luks_volume_key(): it authorises */
+	bool unproved;			 /* go on though the servers do not answer */
+};
+
+/* Returned by luks_rebind(): the passphrase was sealed anew and is the old one, since there was no room for a second binding. */
+enum { LUKS_REWRAPPED = 1 };
+
+/*
+ * Binds a keyslot anew: a new passphrase, sealed by the new configuration, in the same keyslot. The old binding goes only when the
+ * new one is proved, through the network (unless `unproved`, and then `*unproved` tells what did not answer) and on the disk; a power
+ * cut at any moment leaves a device that opens by itself, and the next call finishes what was begun.
+ * Returns 0 or LUKS_REWRAPPED; negative with the context's error filled: -ENOENT when the keyslot has no binding, the codes of
+ * pin_seal(), pin_open() and net_is_unreachable().
+ */
+int luks_rebind(struct luks_device *device, struct pin_context *context,
+		const struct luks_rebind *wanted, struct error *unproved);
+
+/*
+ * The volume key by a binding of the device: for when no passphrase is at hand. Returns the keyslot with `key` (the caller's);
+ * -ENOENT with the context's error filled when none opens.
+ */
+int luks_volume_key_by_binding(struct luks_device *device, struct pin_context *context,
+			       struct secret *key);
+
 /*
  * Removes the binding of a keyslot: kills the keyslot if it is active, then removes the token.
  * Returns 0; -ENOENT with `err` filled when there is no binding, -errno.

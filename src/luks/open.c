@@ -109,3 +109,25 @@ int luks_unlock(struct luks_device *device, struct pin_context *context, const c
 	}
 	return context->err->code;
 }
+
+int luks_volume_key_by_binding(struct luks_device *device, struct pin_context *context,
+			       struct secret *key)
+{
+	LUKS_BINDINGS_AUTO struct luks_bindings all = {0};
+	int rc = luks_list(device, &all, context->err);
+
+	if (rc == 0 && all.count == 0 && context->err->code == 0)
+		rc = error_set(context->err, -ENOENT, "luks: %s: no Clevis binding", device->path);
+	for (size_t i = 0; rc == 0 && i < all.count; i++) {
+		SECRET_AUTO struct secret passphrase = {0};
+
+		if (recover_in_turn(&all.binding[i], context, all.count - i - 1, &passphrase) < 0)
+			continue;
+		rc = luks_volume_key(device, all.binding[i].keyslot, &passphrase, key,
+				     context->err);
+		if (rc >= 0)
+			return rc;
+		rc = 0;
+	}
+	return rc < 0 ? rc : context->err->code < 0 ? context->err->code : -ENOENT;
+}

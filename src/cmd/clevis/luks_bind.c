@@ -91,34 +91,18 @@ static int read_options(int argc, char *argv[], struct options *options)
 	return 0;
 }
 
-/* The volume key by a binding that is already there: for when the passphrase given opens nothing. */
-static int key_from_binding(struct luks_device *device, struct secret *key, struct error *err)
-{
-	LUKS_BINDINGS_AUTO struct luks_bindings all = {0};
-	struct pin_context context = args_context(false, err);
-	int rc = luks_list(device, &all, NULL);
-
-	for (size_t i = 0; rc == 0 && i < all.count; i++) {
-		SECRET_AUTO struct secret passphrase = {0};
-
-		if (luks_recover(&all.binding[i], &context, &passphrase) == 0 &&
-		    luks_volume_key(device, all.binding[i].keyslot, &passphrase, key, err) >= 0)
-			return 0;
-	}
-	return -ENOENT;
-}
-
 static int get_volume_key(struct luks_device *device, const char *key_file, struct secret *key,
 			  struct error *err)
 {
 	SECRET_AUTO struct secret passphrase = {0};
 	struct error ignored = {0};
+	struct pin_context context = args_context(false, &ignored);
 	bool from_file = key_file && strcmp(key_file, "-") != 0;
 	int rc = args_passphrase(key_file, &passphrase, err);
 
 	if (rc == 0)
 		rc = luks_volume_key(device, -1, &passphrase, key, err);
-	if (rc == -EPERM && !from_file && key_from_binding(device, key, &ignored) == 0)
+	if (rc == -EPERM && !from_file && luks_volume_key_by_binding(device, &context, key) >= 0)
 		return 0;
 	return rc < 0 ? rc : 0;
 }
