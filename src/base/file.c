@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -135,6 +137,24 @@ int fd_read_secret_line(int fd, const char *what, size_t max, struct secret *lin
 	return rc;
 }
 
+void fd_take_standard(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		int mode = fd == STDIN_FILENO ? O_WRONLY : O_RDONLY;
+
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", mode) != fd)
+			_exit(EXIT_FAILURE);
+	}
+}
+
+/* Returns whether there is room again, for a descriptor that does not wait by itself. */
+static bool wait_for_room(int fd)
+{
+	struct pollfd polled = {fd, POLLOUT, 0};
+
+	return errno == EAGAIN && (poll(&polled, 1, -1) > 0 || errno == EINTR);
+}
+
 int fd_write_all(int fd, const char *what, const void *data, size_t size, struct error *err)
 {
 	const char *next = data;
@@ -142,7 +162,7 @@ int fd_write_all(int fd, const char *what, const void *data, size_t size, struct
 	while (size > 0) {
 		ssize_t written = write(fd, next, size);
 
-		if (written < 0 && errno == EINTR)
+		if (written < 0 && (errno == EINTR || wait_for_room(fd)))
 			continue;
 		if (written < 0)
 			return error_set(err, -errno, "cannot write %s: %s", what, strerror(errno));

@@ -17,6 +17,12 @@ void fd_close(int *fd);
 void free_pointer(void *pointer_to_pointer);
 
 /*
+ * Makes sure that descriptors 0 to 2 are taken, to be called first in main(): what we open would else get such a number, and what
+ * is written to standard output would go there. Those that are closed stay of no use: writing to them fails.
+ */
+void fd_take_standard(void);
+
+/*
  * Reads `fd` to its end, with read(2) alone. On success `*data` (malloc'd, the caller's; a NUL stands behind the end) and
  * `*size` (bytes, the NUL not counted). `what` names the source in messages.
  * Returns 0; -EFBIG when there are more than `max` bytes, -EIO and others of read(2), -ENOMEM, with `err` filled.
@@ -34,7 +40,7 @@ int fd_read_secret(int fd, const char *what, size_t max, struct secret *secret, 
 int fd_read_secret_line(int fd, const char *what, size_t max, struct secret *line,
 			struct error *err);
 
-/* Writes all `size` bytes. Returns 0, or -errno with `err` filled (EPIPE too: ignore SIGPIPE). */
+/* Writes all `size` bytes, waiting where the descriptor does not. Returns 0, or -errno with `err` filled (EPIPE too: ignore SIGPIPE). */
 int fd_write_all(int fd, const char *what, const void *data, size_t size, struct error *err);
 
 /* fd_read_all() of the file at `path`, which must be readable. -ENOENT where there is none. */

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FIRST_SIZE = 4096, TIMEOUT_TEXT_MAX = 32, EXIT_NO_PROGRAM = 127 };
+enum { TRACKED_MAX = 256, FIRST_SIZE = 4096, TIMEOUT_TEXT_MAX = 32, EXIT_NO_PROGRAM = 127 };
 
 static bool is_program(const char *path)
 {
@@ -42,8 +42,59 @@ bool program_find(const char *name, char path[static PROGRAM_PATH_MAX])
 	return false;
 }
 
+/* The groups that are to end with us; 0 is none. */
+static volatile pid_t tracked[TRACKED_MAX];
+
+static void end_tracked(void)
+{
+	for (size_t i = 0; i < TRACKED_MAX; i++)
+		if (tracked[i] > 0)
+			(void)kill(-tracked[i], SIGKILL);
+}
+
+static void end_tracked_and_die(int signal_number)
+{
+	end_tracked();
+	(void)raise(signal_number); /* its default is back */
+}
+
+/* Signals that somebody wants ignored, or has a handler for, stay as they are. */
+static void watch_signals(void)
+{
+	static const int fatal[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+	static bool watched;
+	const struct sigaction action = {.sa_handler = end_tracked_and_die,
+					 .sa_flags = (int)(SA_RESETHAND | SA_NODEFER)};
+	struct sigaction old;
+
+	for (size_t i = 0; !watched && i < sizeof(fatal) / sizeof(*fatal); i++)
+		if (sigaction(fatal[i], NULL, &old) == 0 && old.sa_handler == SIG_DFL)
+			(void)sigaction(fatal[i], &action, NULL);
+	watched = true;
+}
+
+void program_track(pid_t pid)
+{
+	watch_signals();
+	for (size_t i = 0; i < TRACKED_MAX; i++) {
+		if (tracked[i] == 0) {
+			tracked[i] = pid;
+			return;
+		}
+	}
+}
+
+void program_untrack(pid_t pid)
+{
+	for (size_t i = 0; i < TRACKED_MAX; i++)
+		if (tracked[i] == pid)
+			tracked[i] = 0;
+}
+
 void program_die_with(pid_t parent)
 {
+	for (size_t i = 0; i < TRACKED_MAX; i++)
+		tracked[i] = 0;
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(EXIT_FAILURE);
@@ -88,6 +139,7 @@ static void set_timeout(struct deadline deadline)
 	char text[TIMEOUT_TEXT_MAX];
 	int left = deadline_left_ms(deadline);
 
+	left = left > 0 ? left : 1;
 	(void)snprintf(text, sizeof(text), "%d.%03d", left / 1000, left % 1000);
 	(void)setenv("CLEVIS_TIMEOUT", text, 1);
 }
@@ -104,8 +156,11 @@ static void child_main(const struct program *program, int in, int out, bool in_o
 		(void)dup2(nothing, STDERR_FILENO);
 	(void)signal(SIGPIPE, SIG_DFL);
 	set_timeout(program->deadline);
-	if (dup2(in, STDIN_FILENO) >= 0 && dup2(out, STDOUT_FILENO) >= 0)
-		(void)execv(program->path, (char *const *)program->argv);
+	if (dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0)
+		_exit(EXIT_NO_PROGRAM);
+	/* Libraries of ours hold descriptors, too, such as the device. */
+	closefrom(STDERR_FILENO + 1);
+	(void)execv(program->path, (char *const *)program->argv);
 	_exit(EXIT_NO_PROGRAM);
 }
 
@@ -145,8 +200,11 @@ static int start(const struct program *program, struct running *running, struct 
 	(void)close(from[1]);
 	running->in = to[1];
 	running->out = from[0];
-	if (running->pid > 0)
+	if (running->pid > 0) {
+		if (running->in_own_group)
+			program_track(running->pid);
 		return 0;
+	}
 	rc = error_set(err, -errno, "cannot fork: %s", strerror(errno));
 	fd_close(&running->in);
 	fd_close(&running->out);
@@ -219,6 +277,7 @@ static int talk(struct running *running, const struct secret *input, struct dead
 	return rc;
 }
 
+/* Ends it and what it started, as far as that is in its own group. */
 static void end(const struct running *running)
 {
 	if (running->in_own_group)
@@ -226,27 +285,39 @@ static void end(const struct running *running)
 	(void)kill(running->pid, SIGKILL);
 }
 
-/* Waits for its exit, which comes by the deadline: it may have closed its output long before. */
-static int wait_for_exit(const struct running *running, struct deadline deadline, struct error *err)
+/* Takes its exit status. Until it is taken, its number is nobody else's, as a process and as a group. */
+static int reap(const struct running *running, struct error *err)
 {
-	const struct timespec nap = {0, 2000000};
 	int status = 0;
 	pid_t ended;
 
-	while ((ended = waitpid(running->pid, &status, WNOHANG)) == 0 ||
-	       (ended < 0 && errno == EINTR)) {
-		if (deadline_passed(deadline)) {
-			end(running);
-			(void)waitpid(running->pid, &status, 0);
-			return error_set(err, -ETIMEDOUT, "it did not end in time");
-		}
-		(void)nanosleep(&nap, NULL);
-	}
+	end(running);
+	program_untrack(running->pid);
+	do
+		ended = waitpid(running->pid, &status, 0);
+	while (ended < 0 && errno == EINTR);
+	if (ended < 0)
+		return error_set(err, -errno, "how it ended is not known: %s", strerror(errno));
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
 	if (WIFSIGNALED(status))
 		return error_set(err, -ECHILD, "it was ended by signal %d", WTERMSIG(status));
 	return error_set(err, -ECHILD, "it failed with exit status %d", WEXITSTATUS(status));
+}
+
+/* Waits for its exit, which comes by the deadline: it may have closed its output long before. */
+static int wait_for_exit(const struct running *running, struct deadline deadline, struct error *err)
+{
+	const struct timespec nap = {0, 2000000};
+	siginfo_t ended = {0};
+
+	while (waitid(P_PID, (id_t)running->pid, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	       ended.si_pid == 0) {
+		if (deadline_passed(deadline))
+			return error_set(err, -ETIMEDOUT, "it did not end in time");
+		(void)nanosleep(&nap, NULL);
+	}
+	return 0;
 }
 
 int program_run(const char *path, const char *const argv[], enum program_stderr standard_error,
@@ -256,19 +327,18 @@ int program_run(const char *path, const char *const argv[], enum program_stderr 
 	const struct program program = {path, argv, standard_error, deadline};
 	struct running running = {.in = -1, .out = -1};
 	struct gathered gathered = {.max = output_max};
+	int ended;
 	int rc;
 
 	rc = start(&program, &running, err);
 	if (rc == 0) {
 		rc = talk(&running, input, deadline, &gathered, err);
-		if (rc < 0)
-			end(&running);
+		if (rc == 0)
+			rc = wait_for_exit(&running, deadline, err);
 		fd_close(&running.in);
 		fd_close(&running.out);
-		if (rc < 0)
-			(void)waitpid(running.pid, NULL, 0);
-		else
-			rc = wait_for_exit(&running, deadline, err);
+		ended = reap(&running, rc < 0 ? NULL : err);
+		rc = rc < 0 ? rc : ended;
 	}
 	if (rc == 0)
 		rc = secret_resize(&gathered.text, gathered.size, err);

@@ -23,6 +23,13 @@ bool program_find(const char *name, char path[static PROGRAM_PATH_MAX]);
 void program_die_with(pid_t parent);
 
 /*
+ * Has the process group that `pid` leads ended with us when a signal ends us, until program_untrack(); where there are too many
+ * already, nothing. A child process starts with none.
+ */
+void program_track(pid_t pid);
+void program_untrack(pid_t pid);
+
+/*
  * In a child process just forked: to lead a group of processes that the programs it runs, and what those start, stay in, also
  * those of its own children; whoever ends it ends them with kill(-pid). Nothing is done where there is a terminal, from which
  * such a group could not read, or where this was done by a parent.

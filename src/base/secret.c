@@ -45,6 +45,12 @@ static unsigned char *map_pages(size_t size)
 	return base;
 }
 
+void secret_after_fork(void)
+{
+	if (arena.base && mlock(arena.base, ARENA_SIZE) != 0)
+		arena.lock_failed = true;
+}
+
 static size_t round_up(size_t size, size_t unit)
 {
 	return (size + unit - 1) / unit * unit;

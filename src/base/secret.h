@@ -46,6 +46,11 @@ bool secret_equal(const struct secret *a, const struct secret *b);
 /* Says whether every page that secrets were cut from so far could be locked into memory. */
 bool secret_is_locked(void);
 
+/*
+ * In a child process just forked: locks the arena again, which no child inherits. What the parent had in it reads as zeros.
+ */
+void secret_after_fork(void);
+
 /* Overwrites `size` bytes at `data` with zeros in a way that the compiler does not remove. */
 void secret_wipe(void *data, size_t size);
 

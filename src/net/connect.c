@@ -174,7 +174,8 @@ static int run(struct race *race)
 	do {
 		while (wants_next(race))
 			begin_attempt(race);
-		winner = wait_for_one(race);
+		if (count_under_way(race) > 0)
+			winner = wait_for_one(race);
 	} while (winner == NO_WINNER && (count_under_way(race) > 0 || wants_next(race)));
 	return winner;
 }

@@ -8,9 +8,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 enum { KEY_FILE_MODE = 0400 };
@@ -94,20 +96,34 @@ static int read_name(const json_t *jwe, json_t **header, const char **path, stru
 	return rc < 0 ? rc : file_read_config(node, path, err);
 }
 
+/* A file that is there to be read, whoever wrote its name: nothing that keeps us waiting, as FIFOs, terminals and /proc do. */
+static int open_key(const char *path, struct error *err)
+{
+	struct statfs fs;
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return error_set(err, -ENOENT, "file: Key file %s not found", path);
+	if (fd < 0 &&
+	    errno != ENXIO) /* which is what a socket is, or a terminal that is not there */
+		return error_set(err, -errno, "file: Key file %s: %s", path, strerror(errno));
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && fstatfs(fd, &fs) == 0 &&
+	    fs.f_type != PROC_SUPER_MAGIC && fs.f_type != SYSFS_MAGIC)
+		return fd;
+	fd_close(&fd);
+	return error_set(err, -EBADMSG, "file: Key file %s is malformed: not a regular file", path);
+}
+
 static int read_key(const char *path, json_t **jwk, struct error *err)
 {
 	SECRET_AUTO struct secret text = {0};
+	FD_AUTO int fd = open_key(path, err);
 	struct error why = {0};
-	struct stat st;
-	int rc;
+	int rc = fd < 0 ? fd : fd_read_secret(fd, "it", JOSE_JWK_MAX, &text, &why);
 
-	/* Nothing that could keep us waiting, as a FIFO does. */
-	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
-		return error_set(err, -EBADMSG,
-				 "file: Key file %s is malformed: not a regular file", path);
-	rc = file_read_secret(path, JOSE_JWK_MAX, &text, &why);
-	if (rc == -ENOENT || rc == -ENOTDIR)
-		return error_set(err, rc, "file: Key file %s not found", path);
+	if (fd < 0)
+		return rc;
 	if (rc < 0)
 		return error_set(err, rc, "file: Key file %s: %s", path, why.text);
 	if (json_parse((const char *)text.data, text.size, path, jwk, &why) < 0)
@@ -147,12 +163,16 @@ static int file_describe(const json_t *jwe, json_t **config, struct error *err)
 	return *config ? 0 : error_nomem(err);
 }
 
+/* Only a key that opens it is its own; a JWE that somebody else made may name any file. */
 static void file_discard(const json_t *jwe)
 {
 	JSON_AUTO json_t *header = NULL;
+	JSON_AUTO json_t *jwk = NULL;
+	SECRET_AUTO struct secret plain = {0};
 	const char *path = NULL;
 
-	if (read_name(jwe, &header, &path, NULL) == 0)
+	if (read_name(jwe, &header, &path, NULL) == 0 && read_key(path, &jwk, NULL) == 0 &&
+	    jose_jwe_decrypt(jwe, jwk, &plain, NULL) == 0)
 		(void)unlink(path);
 }
 

@@ -84,11 +84,33 @@ int pin_read_node(const json_t *jwe, const char *name, json_t **header, const js
 /* The levels are counted down here, at the door, so that no pin has to. */
 static int enter(struct pin_context *context)
 {
+	if (deadline_passed(context->deadline))
+		return error_set(context->err, -ETIMEDOUT, "no time is left");
 	if (context->depth >= PIN_DEPTH_MAX)
 		return error_set(context->err, -EINVAL, "pins nested deeper than %d levels",
 				 PIN_DEPTH_MAX);
 	context->depth++;
 	return 0;
+}
+
+static int count_pin(const struct pin *pin, const json_t *jwe, void *arg, struct error *err)
+{
+	(void)pin;
+	(void)jwe;
+	return ++*(size_t *)arg <= PIN_TREE_MAX
+		       ? 0
+		       : error_set(err, -EBADMSG, "more than %d pins inside one another",
+				   PIN_TREE_MAX);
+}
+
+/* Each may take processes and connections: how many there are is not left to whoever wrote the JWE. */
+static int check_tree(const struct pin_context *context, const struct pin *pin, const json_t *jwe)
+{
+	size_t count = 0;
+
+	return pin && pin->children && context->depth == 0
+		       ? pin_walk(jwe, count_pin, &count, context->err)
+		       : 0;
 }
 
 int pin_seal(struct pin_context *context, const char *name, const json_t *config,
@@ -106,6 +128,11 @@ int pin_seal(struct pin_context *context, const char *name, const json_t *config
 	rc = pin ? pin->seal(context, config, plain, jwe)
 		 : external_seal(context, name, config, plain, jwe);
 	context->depth--;
+	if (rc == 0 && check_tree(context, pin, *jwe) < 0) {
+		pin_discard(*jwe);
+		json_drop(jwe);
+		rc = -EINVAL;
+	}
 	return rc;
 }
 
@@ -115,11 +142,14 @@ int pin_open(struct pin_context *context, const json_t *jwe, struct secret *plai
 	char name[PIN_NAME_MAX];
 	int rc = pin_name(jwe, name, context->err);
 
+	if (rc < 0)
+		return rc;
+	pin = pin_find(name);
+	rc = check_tree(context, pin, jwe);
 	if (rc == 0)
 		rc = enter(context);
 	if (rc < 0)
 		return rc;
-	pin = pin_find(name);
 	rc = pin ? pin->open(context, jwe, plain) : external_open(context, name, jwe, plain);
 	context->depth--;
 	return rc;

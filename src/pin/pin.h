@@ -23,6 +23,9 @@ enum pin_need {
 /* How deep pins may stand inside pins. */
 enum { PIN_DEPTH_MAX = 8 };
 
+/* How many pins a JWE may hold, those inside counted at every level. */
+enum { PIN_TREE_MAX = 256 };
+
 /* What to do about a key server's keys that nothing vouches for. */
 enum pin_trust {
 	PIN_TRUST_ASK,	  /* ask the person, by `ask` */

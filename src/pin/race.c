@@ -5,6 +5,7 @@
 #include "base/program.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <openssl/crypto.h>
 #include <poll.h>
@@ -100,6 +101,7 @@ static void child_main(const struct race *race, const json_t *jwe, int fd)
 	struct pin_context context = *race->context;
 	struct secret place = {0};
 
+	secret_after_fork();
 	net_session_forget(context.session);
 	context.session = NULL;
 	context.retry_after_s = 0;
@@ -109,6 +111,13 @@ static void child_main(const struct race *race, const json_t *jwe, int fd)
 	(void)fd_write_all(fd, "pipe", place.data, place.size, NULL);
 	secret_free(&place);
 	_exit(EXIT_SUCCESS);
+}
+
+/* In a child: what others have to say is none of its business. */
+static void close_others(struct race *race, const struct runner *own)
+{
+	for (struct runner *runner = race->runner; runner < own; runner++)
+		fd_close(&runner->fd);
 }
 
 static void start_one(struct race *race)
@@ -122,14 +131,17 @@ static void start_one(struct race *race)
 	race->started++;
 	race->hedge = deadline_in_ms(RACE_HEDGE_MS);
 	*runner = (struct runner){.fd = -1};
-	if (pipe(ends) == 0)
+	if (pipe2(ends, O_CLOEXEC) == 0)
 		runner->pid = fork();
 	if (ends[1] >= 0 && runner->pid == 0) {
 		program_die_with(parent);
 		program_lead_group();
+		close_others(race, runner);
+		fd_close(&ends[0]);
 		child_main(race, jwe, ends[1]);
 	}
 	if (runner->pid > 0) {
+		program_track(runner->pid);
 		runner->fd = ends[0];
 		ends[0] = -1;
 		race->running++;
@@ -150,6 +162,7 @@ static void reap(struct race *race, struct runner *runner)
 	while (waitid(P_PID, (id_t)runner->pid, &ended, WEXITED | WNOWAIT) < 0 && errno == EINTR)
 		;
 	(void)kill(-runner->pid, SIGKILL);
+	program_untrack(runner->pid);
 	while (waitpid(runner->pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	fd_close(&runner->fd);
@@ -237,6 +250,8 @@ static void note_deadline(struct race *race)
 {
 	struct error err = {0};
 
+	if (race->running == 0)
+		return;
 	(void)error_set(&err, -ETIMEDOUT, "no answer in time from %zu more", race->running);
 	race_add_failure(&race->failures, &err);
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Reads a member that is a string or not there. */
@@ -65,7 +66,14 @@ int tang_read_config(const json_t *json, struct tang_config *config, struct erro
 /* `what` begins the message, `where` ends it. */
 static int check_file(const char *path, const char *what, const char *where, struct error *err)
 {
-	if (!path || access(path, R_OK) == 0)
+	struct stat st;
+
+	if (!path)
+		return 0;
+	/* Who names a device may mean to keep us waiting, or worse. */
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return error_set(err, -EBADMSG, "tang: %s '%s': not a regular file", what, path);
+	if (access(path, R_OK) == 0)
 		return 0;
 	if (errno == ENOENT || errno == ENOTDIR)
 		return error_set(err, -ENOENT, "tang: %s '%s' not found%s", what, path, where);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tangd: the arguments, and which way to serve. Also answers to the name tangd-keygen. */
 #include "base/error.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/secret.h"
@@ -169,6 +170,7 @@ int main(int argc, char *argv[])
 	int status = EXIT_SUCCESS;
 	int rc;
 
+	fd_take_standard();
 	log_open(keygen ? "tangd-keygen" : "tangd");
 	json_wipe_on_free();
 	if (secret_harden_process(&err) < 0)

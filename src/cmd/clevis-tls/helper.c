@@ -152,8 +152,10 @@ int tls_helper_main(int argc, char *argv[])
 {
 	struct task task = {0};
 
+	fd_take_standard();
 	log_open("clevis-tls");
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGCHLD, SIG_DFL);
 	if (!is_started_rightly()) {
 		log_error("this program speaks TLS for clevis, which starts it");
 		return EXIT_USAGE;

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char *reason(void)
@@ -30,6 +31,10 @@ static int refuse_passphrase(char *buffer, int size, int writing, void *asked)
 
 static int check_readable(const char *path, struct error *err)
 {
+	struct stat st;
+
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return error_set(err, -EBADMSG, "'%s' is not a regular file", path);
 	if (access(path, R_OK) == 0)
 		return 0;
 	return error_set(err, -errno, "cannot open '%s': %s", path, strerror(errno));

@@ -29,7 +29,7 @@ static int read_seconds(const char *text, const char *what, struct error *err)
 
 	if (*text && !text[strspn(text, "0123456789.")]) {
 		seconds = strtod(text, &end);
-		if (*end == '\0' && seconds > 0 && seconds <= OPERATION_MOST_S) {
+		if (*end == '\0' && seconds >= 0.001 && seconds <= OPERATION_MOST_S) {
 			operation_ms = (int64_t)(seconds * 1000 + 0.999);
 			(void)setenv("CLEVIS_TIMEOUT", text, 1);
 			return 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* clevis: finds the command that is meant, by the program's own name or by its leading words. */
+#include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/program.h"
@@ -152,9 +153,11 @@ int main(int argc, char *argv[])
 	const struct command *command = argc > 0 ? find_by_own_name(argv[0]) : NULL;
 	struct error err = {0};
 
+	fd_take_standard();
 	log_open("clevis");
 	json_wipe_on_free();
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGCHLD, SIG_DFL); /* were it ignored, nobody would learn how a child ended */
 	if (secret_harden_process(&err) < 0)
 		log_warning("%s", err.text);
 	return finish(command ? run(command, argc, argv) : dispatch(argc, argv));
