@@ -209,7 +209,24 @@ static void keep_first(const char *thumbprint, void *arg)
 		(void)snprintf(first->text, sizeof(first->text), "%s", thumbprint);
 }
 
-/* What it was sealed with, and as `thp` a signing key of the advertisement that was trusted then. */
+/* The signing keys of a set: a new array. */
+static json_t *signing_keys(const json_t *key_set)
+{
+	json_t *found = json_array();
+	json_t *jwk;
+	size_t i;
+
+	json_array_foreach(json_object_get(key_set, "keys"), i, jwk) {
+		if (tang_is_verifying_key(jwk))
+			(void)json_array_append(found, jwk);
+	}
+	return found;
+}
+
+/*
+ * What it was sealed with; as `trusted` the signing keys of the advertisement that was trusted then, and as `thp` the first
+ * of them, by whose name the server is asked.
+ */
 static int tang_describe(const json_t *jwe, json_t **config, struct error *err)
 {
 	JSON_AUTO json_t *header = NULL;
@@ -227,9 +244,9 @@ static int tang_describe(const json_t *jwe, json_t **config, struct error *err)
 	if (!url)
 		return error_set(err, -EBADMSG, "JWE is missing the required 'url' property");
 	tang_each_signing_thumbprint(json_object_get(node, "adv"), keep_first, &first);
-	*config = json_pack("{s:s, s:s*, s:s*, s:s*, s:s*}", "url", url, "thp",
+	*config = json_pack("{s:s, s:s*, s:s*, s:s*, s:s*, s:o}", "url", url, "thp",
 			    *first.text ? first.text : NULL, "cacert", tls.cacert, "cert", tls.cert,
-			    "key", tls.key);
+			    "key", tls.key, "trusted", signing_keys(json_object_get(node, "adv")));
 	return *config ? 0 : error_nomem(err);
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "jose/jose.h"
 #include "pin/trust.h"
 #include "tang/tang.h"
 
@@ -83,6 +84,18 @@ static int fetch_adv(struct pin_context *context, const struct tang_config *conf
 	return 0;
 }
 
+/*
+ * Fetches by the thumbprint of a key that was trusted before: a Tang server signs with that one, too, also when it is rotated. A
+ * server that does not know it is asked for what it has now, which then somebody must trust.
+ */
+static int fetch_for_trusted(struct pin_context *context, const struct tang_config *config,
+			     json_t **jws)
+{
+	int rc = fetch_adv(context, config, config->thp ? config->thp : "", jws);
+
+	return rc == -EBADMSG && config->thp ? fetch_adv(context, config, "", jws) : rc;
+}
+
 static int get_adv(struct pin_context *context, const struct tang_config *config, json_t **jws)
 {
 	if (json_is_string(config->adv))
@@ -91,7 +104,31 @@ static int get_adv(struct pin_context *context, const struct tang_config *config
 		*jws = json_incref((json_t *)config->adv);
 		return 0;
 	}
+	if (config->trusted)
+		return fetch_for_trusted(context, config, jws);
 	return fetch_adv(context, config, config->thp ? config->thp : "", jws);
+}
+
+/* Whether a key that was trusted before has signed it. */
+static bool is_vouched_for(const json_t *jws, const json_t *trusted)
+{
+	const json_t *jwk;
+	size_t i;
+
+	json_array_foreach(trusted, i, jwk) {
+		if (tang_is_verifying_key(jwk) && jose_jws_verify(jws, jwk, NULL) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int decide_trust(struct pin_context *context, const struct tang_config *config,
+			const json_t *jws, const json_t *verified)
+{
+	if (config->trusted)
+		return pin_decide_trust(context, verified, NULL,
+					is_vouched_for(jws, config->trusted));
+	return pin_decide_trust(context, verified, config->thp, config->adv != NULL);
 }
 
 int tang_get_trusted_keys(struct pin_context *context, const struct tang_config *config,
@@ -105,7 +142,7 @@ int tang_get_trusted_keys(struct pin_context *context, const struct tang_config 
 		return rc;
 	rc = tang_advertisement_verify(jws, &verified, context->err);
 	if (rc == 0)
-		rc = pin_decide_trust(context, verified, config->thp, config->adv != NULL);
+		rc = decide_trust(context, config, jws, verified);
 	if (rc < 0) {
 		error_prefix(context->err, "tang: %s: ", config->url);
 		return rc;

@@ -58,6 +58,11 @@ int tang_read_config(const json_t *json, struct tang_config *config, struct erro
 		rc = error_set(err, -EINVAL,
 			       "tang: Configuration is malformed: 'adv' is neither a file "
 			       "name nor an advertisement");
+	config->trusted = json_object_get(json, "trusted");
+	if (rc == 0 && config->trusted && !json_is_array(config->trusted))
+		rc = error_set(
+			err, -EINVAL,
+			"tang: Configuration is malformed: 'trusted' is not an array of keys");
 	if (rc == 0)
 		rc = tang_read_tls(json, &config->tls, err);
 	return rc < 0 ? rc : check_tls(config, err);

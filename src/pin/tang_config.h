@@ -12,6 +12,8 @@ struct tang_config {
 	const json_t *
 		adv; /* NULL: to be fetched; a string: a file; an object: the advertisement itself */
 	struct net_tls tls; /* file names as they were given */
+	/* Signing keys that were trusted before: an advertisement that one of them has signed is, too. NULL: none */
+	const json_t *trusted;
 };
 
 /* Checks a configuration; files are not looked at. Returns 0; -EINVAL with `err` filled. */

@@ -36,7 +36,7 @@ bool tang_is_exchange_key(const json_t *jwk)
 }
 
 /* Public keys keep only `verify` of their operations. Whatever else says that it verifies must have signed. */
-static bool is_verifying_key(const json_t *jwk)
+bool tang_is_verifying_key(const json_t *jwk)
 {
 	return jose_jwk_allows(jwk, JOSE_VERIFY, false) &&
 	       (!jose_jwk_fits(jwk, "ECMR") || !json_object_get(jwk, "alg"));
@@ -105,7 +105,7 @@ static int verify_each(const json_t *jws, const json_t *keys, struct error *err)
 	json_array_foreach(keys, i, jwk) {
 		if (!json_is_object(jwk))
 			return malformed(err, "a key that is not an object");
-		if (!is_verifying_key(jwk))
+		if (!tang_is_verifying_key(jwk))
 			continue;
 		if (jose_jws_verify(jws, jwk, &why) < 0)
 			return error_set(err, -EBADMSG,
@@ -151,7 +151,7 @@ bool tang_advertisement_names(const json_t *key_set, const char *thp)
 	size_t i;
 
 	json_array_foreach(json_object_get(key_set, "keys"), i, jwk) {
-		if (is_verifying_key(jwk) && jose_thumbprint_matches(jwk, thp, NULL))
+		if (tang_is_verifying_key(jwk) && jose_thumbprint_matches(jwk, thp, NULL))
 			return true;
 	}
 	return false;
@@ -165,7 +165,8 @@ void tang_each_signing_thumbprint(const json_t *key_set,
 	size_t i;
 
 	json_array_foreach(json_object_get(key_set, "keys"), i, jwk) {
-		if (is_verifying_key(jwk) && jose_thumbprint(jwk, JOSE_S256, thumbprint, NULL) == 0)
+		if (tang_is_verifying_key(jwk) &&
+		    jose_thumbprint(jwk, JOSE_S256, thumbprint, NULL) == 0)
 			visit(thumbprint, arg);
 	}
 }

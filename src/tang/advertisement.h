@@ -17,6 +17,9 @@ enum { TANG_KEYS_MAX = 64 };
 /* Says whether a key signs advertisements: EC, for sign and verify, and its `alg`, if any, that of its curve. */
 bool tang_is_signing_key(const json_t *jwk);
 
+/* Says whether a key, a public one, is there to verify advertisements. */
+bool tang_is_verifying_key(const json_t *jwk);
+
 /* Says whether a key is for the exchange: EC, for deriveKey, and its `alg`, if any, ECMR. */
 bool tang_is_exchange_key(const json_t *jwk);
 
