@@ -76,8 +76,11 @@ static int fetch_adv(struct pin_context *context, const struct tang_config *conf
 	body = reply.body;
 	rc = check_status(context, &reply, &why);
 	if (rc < 0)
-		return error_set(context->err, rc, "tang: Unable to fetch advertisement (%s): %s",
-				 url, why.text);
+		return error_set(context->err, rc, "tang: Unable to fetch advertisement (%s): %s%s",
+				 url, why.text,
+				 reply.status != HTTP_NOT_FOUND ? ""
+				 : config->thp ? ": it has no signing key with that thumbprint"
+					       : ": is that the base URL of a Tang server?");
 	if (json_parse(body, reply.body_size, url, jws, &why) < 0)
 		return error_set(context->err, -EBADMSG, "tang: Advertisement is malformed: %s",
 				 why.text);
@@ -197,7 +200,9 @@ static int read_sealed(const json_t *jwe, struct sealed *sealed, struct error *e
 	if (!sealed->url || !sealed->kid)
 		return error_set(err, -EBADMSG,
 				 "JWE is missing the required 'url' or 'kid' property");
-	rc = tang_read_tls(node, &sealed->tls, err);
+	rc = tang_check_url(sealed->url, err);
+	if (rc == 0)
+		rc = tang_read_tls(node, &sealed->tls, err);
 	if (rc == 0)
 		rc = tang_find_exchange_key(json_object_get(node, "adv"), sealed->kid,
 					    &sealed->server_jwk, &sealed->hash, err);

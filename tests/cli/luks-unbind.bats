@@ -5,7 +5,7 @@
 
 load ../lib/common
 
-question='Do you wish to erase it? [ynYN] '
+question='Do you wish to erase LUKS slot 1 on '
 
 setup_file() {
 	command -v cryptsetup >/dev/null || return 0
