@@ -41,8 +41,8 @@ static int load(struct luks_device *device, struct error *err)
 	if (rc == 0)
 		rc = crypt_init(&device->crypt, device->path);
 	if (rc < 0)
-		return error_set(err, rc, "luks: %s: cannot open it: %s", device->path,
-				 strerror(-rc));
+		return error_set(err, rc, "%s is not a supported LUKS device: cannot open it: %s",
+				 device->path, strerror(-rc));
 	crypt_set_log_callback(device->crypt, keep_message, device);
 	rc = crypt_load(device->crypt, CRYPT_LUKS2, NULL);
 	if (rc < 0)

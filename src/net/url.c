@@ -17,6 +17,9 @@ static bool is_printable(const char *text)
 /* Returns the length of the scheme, its :// included, or a negative code. */
 static int take_scheme(const char *text, struct net_url *url, struct error *err)
 {
+	/* Without any scheme http is meant, as curl has it and disks that are bound already rely on. */
+	if (!strstr(text, ":/") && *text != '/')
+		return 0;
 	if (strncasecmp(text, "http://", 7) == 0)
 		return 7;
 	if (strncasecmp(text, "https://", 8) != 0)

@@ -22,7 +22,7 @@ struct net_url {
 };
 
 /*
- * Parses a URL. White space, control characters, user names and fragments are refused.
+ * Parses a URL; one without a scheme, HOST[:PORT][/PATH], is one of http. White space, control characters, user names and fragments are refused.
  * Returns 0; -EINVAL with `err` filled, -ENOTSUP for another scheme.
  */
 int net_url_parse(const char *text, struct net_url *url, struct error *err);

@@ -96,7 +96,9 @@ static int read_sealed(const json_t *jwe, struct sealed *sealed, struct error *e
 	if (!sealed->url || !sealed->kid)
 		return error_set(err, -EBADMSG,
 				 "JWE is missing the required 'url' or 'kid' property");
-	rc = tang_read_tls(node, &sealed->tls, err);
+	rc = tang_check_url(sealed->url, err);
+	if (rc == 0)
+		rc = tang_read_tls(node, &sealed->tls, err);
 	if (rc == 0)
 		rc = tang_find_exchange_key(json_object_get(node, "adv"), sealed->kid,
 					    &sealed->server_jwk, &sealed->hash, err);

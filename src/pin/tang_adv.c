@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HTTP_OK = 200, HTTP_TOO_MANY = 429, HTTP_UNAVAILABLE = 503 };
+enum { HTTP_OK = 200, HTTP_NOT_FOUND = 404, HTTP_TOO_MANY = 429, HTTP_UNAVAILABLE = 503 };
 
 static int read_adv_file(struct pin_context *context, const char *path, json_t **jws)
 {
@@ -76,8 +76,11 @@ static int fetch_adv(struct pin_context *context, const struct tang_config *conf
 	body = reply.body;
 	rc = tang_check_status(context, &reply, &why);
 	if (rc < 0)
-		return error_set(context->err, rc, "tang: Unable to fetch advertisement (%s): %s",
-				 url, why.text);
+		return error_set(context->err, rc, "tang: Unable to fetch advertisement (%s): %s%s",
+				 url, why.text,
+				 reply.status != HTTP_NOT_FOUND ? ""
+				 : *name ? ": it has no signing key with that thumbprint"
+					 : ": is that the base URL of a Tang server?");
 	if (json_parse(body, reply.body_size, url, jws, &why) < 0)
 		return error_set(context->err, -EBADMSG, "tang: Advertisement is malformed: %s",
 				 why.text);

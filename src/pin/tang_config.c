@@ -20,6 +20,17 @@ static int read_string(const json_t *json, const char *name, const char **text, 
 	return 0;
 }
 
+int tang_check_url(const char *url, struct error *err)
+{
+	const char *scheme = strstr(url, "://");
+	const char *authority = scheme ? scheme + 3 : url;
+
+	if (memchr(authority, '@', strcspn(authority, "/?#")))
+		return error_set(err, -EINVAL,
+				 "user names and passwords in URLs are not supported");
+	return 0;
+}
+
 bool tang_is_https(const char *url)
 {
 	return strncasecmp(url, "https://", strlen("https://")) == 0;
@@ -53,7 +64,13 @@ int tang_read_config(const json_t *json, struct tang_config *config, struct erro
 	if (!config->url)
 		return error_set(err, -EINVAL,
 				 "tang: Missing the required 'url' property (a string)");
-	rc = read_string(json, "thp", &config->thp, err);
+	rc = tang_check_url(config->url, err);
+	if (rc < 0)
+		error_prefix(err, "tang: ");
+	if (rc == 0)
+		rc = read_string(json, "thp", &config->thp, err);
+	if (rc == 0 && config->thp && !*config->thp)
+		rc = error_set(err, -EINVAL, "tang: 'thp' is empty");
 	if (rc == 0 && config->adv && !json_is_string(config->adv) && !json_is_object(config->adv))
 		rc = error_set(err, -EINVAL,
 			       "tang: Configuration is malformed: 'adv' is neither a file "

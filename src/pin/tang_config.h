@@ -22,6 +22,12 @@ int tang_read_config(const json_t *json, struct tang_config *config, struct erro
 /* Reads cacert, cert and key of a configuration or of a JWE's header. Returns 0; -EINVAL with `err` filled. */
 int tang_read_tls(const json_t *json, struct net_tls *tls, struct error *err);
 
+/*
+ * Refuses a URL with a user name or password with -EINVAL and `err`, which does not repeat it: such a URL stands in headers that
+ * everybody can read, and must not get into logs, too.
+ */
+int tang_check_url(const char *url, struct error *err);
+
 /* Says whether a URL is one of https. */
 bool tang_is_https(const char *url);
 

@@ -34,9 +34,13 @@ refuses_header() {
 
 @test "what is no JWE" {
 	local text
-	for text in '' '\n' x a.b.c.d a.b.c.d.e.f '\0' 'a\0b.c.d.e.f' '{"protected":"e30"}'; do
+	for text in x a.b.c.d a.b.c.d.e.f '\0' 'a\0b.c.d.e.f' '{"protected":"e30"}'; do
 		printf '%b' "$text" >changed
 		refuses 'not a compact JWE' <changed
+	done
+	for text in '' '\n' ' \r\n'; do
+		printf '%b' "$text" >changed
+		refuses 'standard input: it is empty' <changed
 	done
 	head -c 100000 /dev/urandom >changed
 	refuses 'not a compact JWE' <changed

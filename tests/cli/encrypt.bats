@@ -147,7 +147,7 @@ assert j["clevis"]["tang"]["url"] == sys.argv[2]' "$url"
 	wrong=$(signing_thumbprints <adv)
 	wrong=${wrong%?}
 	refuses_to_seal "Trusted JWK '$wrong' did not sign the advertisement" "$(tang_config "$url" "\"thp\":\"$wrong\"" '"adv":"adv"')"
-	refuses_to_seal "Trusted JWK '' did not sign the advertisement" "$(tang_config "$url" '"thp":""' '"adv":"adv"')"
+	refuses_to_seal "'thp' is empty" "$(tang_config "$url" '"thp":""' '"adv":"adv"')"
 }
 
 @test "thp: a server that shows another advertisement than was asked for is caught" {
@@ -306,10 +306,28 @@ for i, script in enumerate(sys.argv[2:]):
 @test "a url that is none" {
 	local bad
 	for bad in '' 127.0.0.1 "ftp://127.0.0.1/" 'http://' 'http://:80' 'http://x:y' 'http://127.0.0.1:0' 'http://127.0.0.1:70000' \
-		'http://user@127.0.0.1' 'http://[::1' 'http://127.0.0.1/a b' 'http://127.0.0.1/\r\nX: y' "https://127.0.0.1:$port"; do
+		'http://[::1' 'http://127.0.0.1/a b' 'http://127.0.0.1/\r\nX: y' "https://127.0.0.1:$port"; do
 		refuses_to_seal 'Unable to fetch advertisement' "$(tang_config "$bad")" -y
 	done
 	refuses_to_seal 'https' "$(tang_config "https://127.0.0.1:$port")" -y
+}
+
+@test "a url with a password is refused, and the password not repeated" {
+	local bad
+	for bad in 'http://user:tops3cret@127.0.0.1' 'https://user:tops3cret@127.0.0.1/x' 'user:tops3cret@127.0.0.1:80'; do
+		refuses_to_seal 'user names and passwords in URLs are not supported' "$(tang_config "$bad")" -y
+		lacks tops3cret <<<"$stderr"
+	done
+}
+
+@test "a url without a scheme is one of http, and kept as it was given" {
+	call clevis encrypt tang "$(tang_config "${url#http://}")" -y <<<secret
+	succeeds
+	printf %s "$output" >jwe
+	[ "$(header_of jwe | json 'print(j["clevis"]["tang"]["url"])')" = "${url#http://}" ]
+	call clevis decrypt <jwe
+	succeeds
+	says secret
 }
 
 @test "a host name that nobody knows" {

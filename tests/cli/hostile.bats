@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # Surroundings that somebody prepared, and JWEs that somebody wrote, to make a command do what it should not.
-# shellcheck disable=SC2154,SC2030,SC2031 # what common.bash and bats set; each test is a shell of its own
+# shellcheck disable=SC2154,SC2153,SC2030,SC2031 # what common.bash and bats set; each test is a shell of its own
 
 load ../lib/common
 
@@ -67,8 +67,8 @@ os.execvp(sys.argv[1], sys.argv[1:])' "$@"
 	jwe_for '{"clevis":{"pin":"foo"}}' >jwe
 	call with_ignored_children "$CLEVIS" decrypt <jwe
 	fails 1 'exit status 7'
-	clevis encrypt sss "{\"t\":1,\"pins\":{\"tang\":[$(tang_config "$url"),$(tang_config "$url")]}}" -y <<<secret >sss
-	call with_ignored_children "$CLEVIS" decrypt <sss
+	clevis encrypt sss "{\"t\":1,\"pins\":{\"tang\":[$(tang_config "$url"),$(tang_config "$url")]}}" -y <<<secret >sss.jwe
+	call with_ignored_children "$CLEVIS" decrypt <sss.jwe
 	succeeds
 	says secret
 }
@@ -148,14 +148,14 @@ j['clevis']['sss']['t'] = 3" >spied
 	edit_header jwe "j['clevis']['sss']['jwe'] = ['$(jwe_for "$header")'] * 3" >raced
 	for kind in alone raced; do
 		setsid "$CLEVIS" decrypt <"$kind" >/dev/null 2>&1 3>&- &
-		local clevis=$!
+		local program=$!
 		for _ in {1..100}; do
 			! pgrep -f '^sleep 77.77' >/dev/null || break
 			sleep 0.05
 		done
 		pgrep -f '^sleep 77.77' >/dev/null
-		kill "$clevis"
-		wait "$clevis" || true
+		kill "$program"
+		wait "$program" || true
 		for _ in {1..40}; do
 			pgrep -f '^sleep 77.77' >/dev/null || break
 			sleep 0.05

@@ -168,7 +168,7 @@ usage_of_bind() { # TEXT ARGUMENT…
 @test "what is missing: the usage, exit 2" {
 	usage_of_bind 'Did not specify a device!' -y tang "$config"
 	usage_of_bind 'Did not specify a pin!' -y -k "$pass" -d "$disk"
-	usage_of_bind 'Did not specify a configuration!' -y -k "$pass" -d "$disk" tang
+	usage_of_bind 'Did not specify a pin config!' -y -k "$pass" -d "$disk" tang
 	usage_of_bind '' -y -k "$pass" -d "$disk" tang "$config" more
 	usage_of_bind '' -Z -y -k "$pass" -d "$disk" tang "$config"
 	usage_of_bind '' -y -d "$disk" tang "$config" -k

@@ -157,7 +157,7 @@ j['jwe']['protected'] = b64(json.dumps(h).encode())"
 	call clevis luks list -d text
 	fails 1 'text is not a supported LUKS device'
 	call clevis luks list -d nope
-	fails 1 'nope: cannot open it: No such file or directory'
+	fails 1 'nope is not a supported LUKS device: cannot open it: No such file or directory'
 	truncate -s 8M luks1
 	cryptsetup luksFormat -q --type luks1 --pbkdf-force-iterations 1000 luks1 "$pass"
 	call clevis luks list -d luks1

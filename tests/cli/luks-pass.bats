@@ -98,7 +98,7 @@ refuses() {
 	disk=text
 	refuses 'is not a supported LUKS device'
 	disk=nope
-	refuses 'nope: cannot open it: No such file or directory'
+	refuses 'nope is not a supported LUKS device: cannot open it: No such file or directory'
 }
 
 # --- -w -----------------------------------------------------------------------------------------------------------------------

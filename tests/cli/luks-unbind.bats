@@ -5,7 +5,7 @@
 
 load ../lib/common
 
-question='Do you wish to erase it? [ynYN] '
+question='? [ynYN] '
 
 setup_file() {
 	command -v cryptsetup >/dev/null || return 0
@@ -129,7 +129,7 @@ refuses() { # TEXT ARGUMENT…: -d and the disk are given
 	disk=text before=$(sha text)
 	refuses 'text is not a supported LUKS device' -f -s 1
 	call clevis luks unbind -f -d nope -s 1
-	fails 1 'nope: cannot open it: No such file or directory'
+	fails 1 'nope is not a supported LUKS device: cannot open it: No such file or directory'
 }
 
 @test "bind and unbind again and again leaves nothing behind" {

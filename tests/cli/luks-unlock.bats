@@ -86,7 +86,7 @@ test_fails() { # TEXT SLOT
 	call clevis luks unlock -d text -n "$name"
 	fails 1 'text is not a supported LUKS device' 'text could not be opened.'
 	call clevis luks unlock -d nope
-	fails 1 'nope: cannot open it: No such file or directory' 'nope could not be opened.'
+	fails 1 'nope is not a supported LUKS device: cannot open it: No such file or directory' 'nope could not be opened.'
 }
 
 @test "none of the bindings opens: each is told of, the last as the error" {

@@ -42,6 +42,9 @@ static void test_takes_a_url_apart(void **state)
 		bool ipv6;
 	} rows[] = {
 		{"http://tang.example", "tang.example", "80", "/", false},
+		{"tang.example", "tang.example", "80", "/", false},
+		{"tang.example:8080/x", "tang.example", "8080", "/x", false},
+		{"[::1]:8080", "::1", "8080", "/", true},
 		{"http://tang.example/", "tang.example", "80", "/", false},
 		{"HTTP://tang.example:8080", "tang.example", "8080", "/", false},
 		{"http://10.7.8.68:1080/adv/", "10.7.8.68", "1080", "/adv/", false},
@@ -79,8 +82,9 @@ static void test_refuses_what_is_no_url_of_a_key_server(void **state)
 		const char *text;
 		int rc;
 	} rows[] = {
-		{"", -ENOTSUP},
-		{"tang.example", -ENOTSUP},
+		{"", -EINVAL},
+		{"//tang.example", -ENOTSUP},
+		{"tang.example:x", -EINVAL},
 		{"http:/h", -ENOTSUP},
 		{"ftp://h/", -ENOTSUP},
 		{"httpss://h/", -ENOTSUP},

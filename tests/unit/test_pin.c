@@ -198,7 +198,7 @@ static void test_configuration_must_make_sense(void **state)
 		{"{'url':'http://127.0.0.1:1','adv':'/nonexistent/adv'}", -ENOENT,
 		 "Advertisement file '/nonexistent/adv' not found"},
 		{"{'url':'http://127.0.0.1:1','adv':{}}", -EBADMSG, "Advertisement is malformed"},
-		{"{'url':'nonsense'}", -ENOTSUP, "Unable to fetch advertisement"},
+		{"{'url':'ftp://h'}", -ENOTSUP, "Unable to fetch advertisement"},
 		{"{'url':'http://'}", -EINVAL, "Unable to fetch advertisement"},
 	};
 

@@ -203,8 +203,11 @@ int tls_explain(const struct tls_link *link, int verdict, struct error *err)
 	if (verdict == SSL_ERROR_SYSCALL)
 		return explain_cut(link, -failure, err);
 	if (!link->open && verified != X509_V_OK)
-		return error_set(err, -EKEYREJECTED, "certificate verify failed: %s",
-				 X509_verify_cert_error_string(verified));
+		return error_set(err, -EKEYREJECTED, "certificate verify failed: %s%s",
+				 X509_verify_cert_error_string(verified),
+				 verified == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY
+					 ? " (is its authority the one that 'cacert' names?)"
+					 : "");
 	if (why == SSL_R_UNEXPECTED_EOF_WHILE_READING)
 		return explain_cut(link, 0, err);
 	if (why >= SSL_AD_REASON_OFFSET && link->asked)

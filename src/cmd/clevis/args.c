@@ -148,10 +148,12 @@ int args_config(const char *text, json_t **config, struct error *err)
 	struct error why = {0};
 	json_t *parsed = NULL;
 
-	if (json_parse(text, strlen(text), "configuration", &parsed, &why) < 0)
-		return error_set(err, -EINVAL,
-				 "Configuration is malformed; it should be valid JSON: %s",
-				 why.text);
+	if (json_parse(text, strlen(text), "what came", &parsed, &why) < 0)
+		return error_set(
+			err, -EINVAL,
+			"Configuration is malformed; it should be valid JSON (%s); between "
+			"single quotes the shell leaves it as it is",
+			why.text);
 	if (!json_is_object(parsed)) {
 		json_decref(parsed);
 		return error_set(err, -EINVAL,

@@ -38,6 +38,8 @@ static int read_jwe(json_t **jwe, struct error *err)
 	/* A newline at the end, as editors and echo leave it, is no part of it. */
 	while (size > 0 && text[size - 1] != '\0' && strchr(" \t\r\n", text[size - 1]))
 		size--;
+	if (size == 0)
+		return error_set(err, -EBADMSG, "there is no JWE on standard input: it is empty");
 	return jose_jwe_parse_compact(text, size, jwe, err);
 }
 

@@ -39,13 +39,19 @@ static const struct help helps[] = {
 	 "  name: <string>    The file to write the key to (REQUIRED); it must not exist\n"},
 	{"null", "",
 	 "  fail: <boolean>   Make decryption fail (for tests; this pin protects nothing)\n"},
+	{NULL, "", "  see its manual page\n"},
 };
+
+static const char *pin_of_command(const struct command *command)
+{
+	return command->name + strlen("encrypt-");
+}
 
 static const struct help *help_for(const struct command *command)
 {
 	const struct help *help = helps;
 
-	while (strcmp(help->pin, command->name + strlen("encrypt-")) != 0)
+	while (help->pin && strcmp(help->pin, pin_of_command(command)) != 0)
 		help++;
 	return help;
 }
@@ -60,7 +66,7 @@ static int usage(const struct command *command)
 		      "check\n"
 		      "  --timeout SEC     Give up after SEC seconds (default: 30)\n\n"
 		      "This command uses the following configuration properties:\n\n%s",
-		      help->pin, command->summary ? command->summary : "",
+		      pin_of_command(command), command->summary ? command->summary : "",
 		      command->summary ? "\n\n" : "", help->properties);
 	return command->usage_status ? command->usage_status : EXIT_USAGE;
 }
@@ -77,7 +83,8 @@ static int write_compact(const json_t *jwe, struct error *err)
 	return rc;
 }
 
-static int encrypt(const struct help *help, const char *config_text, bool yes, struct error *err)
+static int encrypt(const struct command *command, const char *config_text, bool yes,
+		   struct error *err)
 {
 	SECRET_AUTO struct secret plain = {0};
 	JSON_AUTO json_t *config = NULL;
@@ -86,14 +93,14 @@ static int encrypt(const struct help *help, const char *config_text, bool yes, s
 	int rc = args_config(config_text, &config, err);
 
 	if (rc < 0)
-		error_prefix(err, "%s", help->malformed);
+		error_prefix(err, "%s", help_for(command)->malformed);
 	else
 		rc = fd_read_secret(STDIN_FILENO, "standard input", PLAIN_MAX, &plain, err);
 	if (rc < 0)
 		return rc;
 	/* Only now: whatever standard input took to come is not the servers' time. */
 	context = args_context(yes, err);
-	rc = pin_seal(&context, help->pin, config, &plain, &jwe);
+	rc = pin_seal(&context, pin_of_command(command), config, &plain, &jwe);
 	if (rc < 0)
 		return rc;
 	rc = write_compact(jwe, err);
@@ -110,7 +117,7 @@ int encrypt_main(int argc, char *argv[])
 
 	if (isatty(STDIN_FILENO) || argc < 2 || argv[1][0] == '-' || (argc > 2 && !yes))
 		return usage(command);
-	if (encrypt(help_for(command), argv[1], yes, &err) < 0) {
+	if (encrypt(command, argv[1], yes, &err) < 0) {
 		log_error("%s", err.text);
 		return EXIT_FAILURE;
 	}

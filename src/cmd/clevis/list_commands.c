@@ -99,6 +99,8 @@ void command_print_all(FILE *out)
 		if (command->summary)
 			print_command(out, command->name, command->summary);
 	find_others(&others);
+	if (others.count > 0)
+		(void)fprintf(out, "\nOther programs on PATH:\n\n");
 	for (size_t i = 0; i < others.count; i++)
 		print_other(out, others.name[i]);
 }

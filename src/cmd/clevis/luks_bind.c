@@ -26,7 +26,8 @@ static int usage(void)
 {
 	(void)fprintf(
 		stderr,
-		"Usage: clevis luks bind [-y] [-f] [-s SLT] [-k KEY] [-t TOKEN_ID] -d DEV PIN CFG\n\n"
+		"Usage: clevis luks bind [-y] [-f] [-s SLT] [-k KEY] [-t TOKEN_ID] -d DEV PIN CFG\n"
+		"                        [--timeout SEC]\n\n"
 		"Binds a LUKS device using the specified policy:\n\n"
 		"  -f           Do not prompt for LUKSMeta initialization (of no effect on LUKS2)\n\n"
 		"  -d DEV       The LUKS device on which to perform binding\n\n"
@@ -84,7 +85,7 @@ static int read_options(int argc, char *argv[], struct options *options)
 	if (argc - optind != 2)
 		return usage_error(argc == optind ? "Did not specify a pin!"
 				   : argc - optind == 1
-					   ? "Did not specify a configuration!"
+					   ? "Did not specify a pin config!"
 					   : "There are arguments behind the configuration!");
 	options->pin = argv[optind];
 	options->config = argv[optind + 1];

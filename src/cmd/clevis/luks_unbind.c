@@ -62,15 +62,15 @@ static int check_bound(struct luks_device *device, int keyslot, struct error *er
 /* Returns 1 to go on, 0 when the person says no, negative with `err` filled. */
 static int confirm(const struct options *options, int keyslot, struct error *err)
 {
-	char question[512];
+	char question[1024];
 	int rc;
 
 	if (options->force)
 		return 1;
 	(void)snprintf(question, sizeof(question),
 		       "The unbind operation wipes keyslot %d of %.256s. This operation is "
-		       "unrecoverable.\nDo you wish to erase it? [ynYN] ",
-		       keyslot, options->device);
+		       "unrecoverable.\nDo you wish to erase LUKS slot %d on %.256s? [ynYN] ",
+		       keyslot, options->device, keyslot, options->device);
 	rc = args_confirm(question, err);
 	if (rc < 0)
 		error_prefix(err, "unbinding needs a confirmation, or -f: ");
