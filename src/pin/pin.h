@@ -130,6 +130,15 @@ void pin_discard(const json_t *jwe);
 int pin_list_config(const json_t *jwe, json_t **config, struct error *err);
 
 /*
+ * For sealing again by a configuration that a person has written: where it names a server that `described`, the configuration of
+ * pin_describe(), names, too, and says nothing of trust itself, the trust is kept. Returns 0 or -ENOMEM.
+ */
+int pin_keep_trust(const json_t *described, json_t *config);
+
+/* The described configuration without what only pin_keep_trust() needs: for people. A new object, the caller's, or NULL. */
+json_t *pin_without_trust(const json_t *described);
+
+/*
  * Finds out, of everything sealed inside too, which keys it was sealed with are no longer advertised by their servers: `*leaves`
  * gets an array, the caller's, of one object for each pin that has such keys: its listed configuration and
  * `missing`, an array of thumbprints, empty when all is well. Nothing is trusted or changed. Returns 0; with the context's error filled the code of the first server that gave
