@@ -46,7 +46,7 @@ program() { # NAME: there is one of that name on PATH
 }
 
 @test "the words behind it" {
-	offers 'bind list pass unbind unlock' -- clevis luks ''
+	offers 'bind edit list pass regen report unbind unlock' -- clevis luks ''
 	offers 'unbind unlock' -- clevis luks un
 	offers 'file sss tang' -- clevis encrypt ''
 	offers '' -- clevis nope ''
