@@ -7,6 +7,7 @@
 /* The interface that we are compiled for; it has not changed since libcryptsetup 2.0. */
 static const char library[] = "libcryptsetup.so.12";
 
+/* NOLINTBEGIN(bugprone-macro-parentheses,readability-inconsistent-declaration-parameter-name): the names are the library's */
 /* Defines the function `name`, and where the library's own stands once it is loaded. */
 #define PASS_ON(type, name, parameters, arguments)        \
 	static __typeof__(type)(*real_##name) parameters; \
@@ -57,6 +58,8 @@ PASS_ON(int, crypt_token_json_set, (struct crypt_device * cd, int token, const c
 PASS_ON(int, crypt_token_max, (const char *type), (type))
 PASS_ON(crypt_token_info, crypt_token_status,
 	(struct crypt_device * cd, int token, const char **type), (cd, token, type))
+
+/* NOLINTEND(bugprone-macro-parentheses,readability-inconsistent-declaration-parameter-name) */
 
 #define ENTRY(name)                          \
 	{                                    \

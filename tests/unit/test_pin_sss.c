@@ -625,17 +625,17 @@ static void test_silent_servers_end_at_the_deadline(void **state)
 static void test_those_that_lose_are_ended(void **state)
 {
 	JSON_AUTO json_t *jwe = seal_to(1, 2);
-	unsigned silent = 0;
 
 	(void)state;
 	seen[0].behaviour = SILENT;
-	for (int i = 0; i < 8; i++)
+	for (int i = 0; i < 8 || (i < 64 && seen[0].recoveries == 0); i++)
 		assert_int_equal(open_it(jwe), 0);
-	silent = seen[0].recoveries;
-	for (int i = 0; i < 100 && seen[0].hung_up < silent; i++)
+	/* It takes one after the other, and may not have come to the last yet. */
+	for (int i = 0;
+	     i < 100 && (seen[0].recoveries == 0 || seen[0].hung_up < seen[0].recoveries); i++)
 		(void)poll(NULL, 0, 20);
-	assert_true(silent > 0);
-	assert_int_equal(seen[0].hung_up, silent);
+	assert_true(seen[0].recoveries > 0);
+	assert_int_equal(seen[0].hung_up, seen[0].recoveries);
 }
 
 static void test_nested_networks_open(void **state)
