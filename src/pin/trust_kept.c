@@ -9,7 +9,7 @@ static const json_t *find_server(const json_t *described, const char *url)
 {
 	const char *name;
 	const json_t *inside;
-	const json_t *found = NULL;
+	const json_t *found;
 	size_t i;
 
 	if (json_is_object(described)) {
@@ -18,13 +18,17 @@ static const json_t *find_server(const json_t *described, const char *url)
 		if (own && strcmp(own, url) == 0 && json_object_get(described, "trusted"))
 			return described;
 		json_object_foreach((json_t *)described, name, inside) {
-			found = found ? found : find_server(inside, url);
+			found = find_server(inside, url);
+			if (found)
+				return found;
 		}
 	}
 	json_array_foreach(described, i, inside) {
-		found = found ? found : find_server(inside, url);
+		found = find_server(inside, url);
+		if (found)
+			return found;
 	}
-	return found;
+	return NULL;
 }
 
 static bool says_nothing_of_trust(const json_t *config)

@@ -218,3 +218,46 @@ both_use_sss() {
 	done
 	[ "$(clevis luks list -d "$disk" -s 1 | cut -c 2-)" = "$(clevis luks list -d "$disk" -s 2 | cut -c 2-)" ]
 }
+
+@test "theirs binds: ours regenerates and edits, theirs lists and opens" {
+	bound_by theirs
+	call clevis_alone luks regen -q -d "$disk" -s 1
+	succeeds
+	says "Regenerating binding (device $disk, slot 1):
+Pin: tang, Config: '{\"url\":\"$url\"}'
+Binding regenerated successfully"
+	[ "$(their_clevis luks list -d "$disk")" = "$line" ]
+	their_clevis luks pass -d "$disk" -s 1 >theirs
+	opens "$disk" 1 theirs
+	call clevis_alone luks edit -f -d "$disk" -s 1 -c "{\"url\":\"$url\"}"
+	succeeds
+	their_clevis luks pass -d "$disk" -s 1 >theirs
+	opens "$disk" 1 theirs
+}
+
+@test "ours binds: theirs regenerates, ours reports nothing missing and opens" {
+	[ -x /usr/bin/clevis-luks-regen ] || skip "no clevis-luks-regen"
+	bound_by ours
+	their_clevis luks regen -q -d "$disk" -s 1 </dev/null >/dev/null
+	call clevis luks report -q -d "$disk" -s 1
+	succeeds
+	says ''
+	call clevis luks unlock -d "$disk" -t 1
+	succeeds
+}
+
+@test "report says what theirs says" {
+	[ -x /usr/bin/clevis-luks-report ] || skip "no clevis-luks-report"
+	local keys=$PWD/keys
+	make_keys "$keys"
+	start_tangd "$keys"
+	bind
+	rm "$keys"/*.jwk
+	"$TANGD_KEYGEN" "$keys"
+	run their_clevis luks report -q -d "$disk" -s 1 </dev/null
+	local theirs=$output
+	[ "$status" = 1 ]
+	run clevis luks report -q -d "$disk" -s 1
+	[ "$status" = 1 ]
+	[ "$(sort <<<"$output")" = "$(sort <<<"$theirs")" ]
+}
