@@ -112,9 +112,7 @@ static int take_retry_after(struct reply *reply, const char *value, struct error
 
 static int take_date(struct reply *reply, const char *value, struct error *err)
 {
-	(void)err;
-	(void)http_date_read(value, &reply->date);
-	return 0;
+	return keep_value(&reply->date, value, err);
 }
 
 /* Those that mean something to us. */
@@ -156,14 +154,19 @@ static void forget_interim(struct reply *reply)
 	reply->closes = false;
 	free_pointer(&reply->location);
 	free_pointer(&reply->retry_after);
+	free_pointer(&reply->date);
 }
 
 /* A date counts from the server's own clock where it tells it: ours may be wrong at boot. */
 static void take_wait(struct reply *reply)
 {
-	if (reply->retry_after)
-		reply->retry_after_s = retry_after_read(
-			reply->retry_after, reply->date > 0 ? reply->date : (int64_t)time(NULL));
+	int64_t now = 0;
+
+	if (!reply->retry_after)
+		return;
+	if (!reply->date || !http_date_read(reply->date, &now) || now <= 0)
+		now = (int64_t)time(NULL);
+	reply->retry_after_s = retry_after_read(reply->retry_after, now);
 }
 
 static enum reply_state state_after_head(const struct reply *reply)
@@ -319,5 +322,6 @@ void reply_free(struct reply *reply)
 	free_pointer(&reply->body);
 	free_pointer(&reply->location);
 	free_pointer(&reply->retry_after);
+	free_pointer(&reply->date);
 	reply->body_size = 0;
 }

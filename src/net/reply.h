@@ -44,7 +44,7 @@ struct reply {
 	bool closes;	 /* whatever stays_open says */
 	bool excess;	 /* there came more than the reply */
 	char *retry_after;
-	int64_t date; /* the field Date, seconds since 1970; 0 for none */
+	char *date; /* the field Date, read only where it is needed: that looks for the time zone */
 };
 
 /* Feeds `size` bytes; looks at `state` for REPLY_DONE afterwards. Returns 0; -EBADMSG, -EFBIG or -ENOMEM with `err` filled. */
