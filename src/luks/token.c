@@ -85,6 +85,9 @@ int token_read(struct luks_device *device, int token, struct luks_binding *bindi
 	binding->intended = read_mark(parsed, "intended");
 	binding->replaces = read_mark(parsed, "replaces");
 	binding->left = read_mark(parsed, "left");
+	/* Nothing takes its own place: what damage or somebody made of the mark must not cost the keyslot. */
+	if (binding->replaces == binding->keyslot)
+		binding->replaces = -1;
 	return 0;
 }
 

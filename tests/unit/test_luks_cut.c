@@ -423,6 +423,31 @@ static void test_keyslot_of_somebody_else_is_never_removed(void **state)
 	check_clean(3, 1);
 }
 
+/* Marks come from the header, which damage or somebody may have changed. */
+static void test_binding_that_says_it_replaces_itself_is_not_lost(void **state)
+{
+	struct crypt_device *cd = NULL;
+	const char *text = NULL;
+	json_t *token;
+	char *marked;
+
+	(void)state;
+	assert_int_equal(run(bind_once), 1);
+	assert_int_equal(crypt_init(&cd, image), 0);
+	assert_int_equal(crypt_load(cd, CRYPT_LUKS2, NULL), 0);
+	assert_int_equal(crypt_token_json_get(cd, 0, &text), 0);
+	token = json_loads(text, 0, NULL);
+	assert_int_equal(json_object_set_new(token, "nbde", json_pack("{s:i}", "replaces", 1)), 0);
+	marked = json_dumps(token, JSON_COMPACT);
+	assert_int_equal(__real_crypt_token_json_set(cd, 0, marked), 0);
+	crypt_free(cd);
+	free(marked);
+	json_decref(token);
+	assert_int_equal(run(rebind_once), 0);
+	check_clean(2, 1);
+	assert_int_equal(count_opening(), 1);
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, make_disk, remove_disk)
 
 int main(int argc, char *argv[])
@@ -436,6 +461,7 @@ int main(int argc, char *argv[])
 		CASE(test_rebind_that_fails_changes_nothing),
 		CASE(test_unbind_cut_short_leaves_no_keyslot_that_nobody_knows),
 		CASE(test_keyslot_of_somebody_else_is_never_removed),
+		CASE(test_binding_that_says_it_replaces_itself_is_not_lost),
 	};
 
 	unit_begin(argc, argv);

@@ -20,7 +20,7 @@ static void print_command(FILE *out, const char *name, const char *summary)
 }
 
 /* What the program answers to --summary: one line; anything else means that it is no command for people. */
-static void print_other(FILE *out, const char *name)
+static void print_other(FILE *out, const char *name, bool *headed)
 {
 	SECRET_AUTO struct secret nothing = {0};
 	SECRET_AUTO struct secret said = {0};
@@ -43,6 +43,9 @@ static void print_other(FILE *out, const char *name)
 	memcpy(line, said.data, length);
 	line[length] = '\0';
 	error_sanitise(line);
+	if (!*headed)
+		(void)fprintf(out, "\nOther programs on PATH:\n\n");
+	*headed = true;
 	print_command(out, name, line);
 }
 
@@ -94,13 +97,12 @@ static void find_others(struct others *others)
 void command_print_all(FILE *out)
 {
 	struct others others = {0};
+	bool headed = false;
 
 	for (const struct command *command = commands; command->name; command++)
 		if (command->summary)
 			print_command(out, command->name, command->summary);
 	find_others(&others);
-	if (others.count > 0)
-		(void)fprintf(out, "\nOther programs on PATH:\n\n");
 	for (size_t i = 0; i < others.count; i++)
-		print_other(out, others.name[i]);
+		print_other(out, others.name[i], &headed);
 }
