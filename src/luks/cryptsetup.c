@@ -24,8 +24,13 @@ PASS_ON(void, crypt_set_log_callback,
 	(struct crypt_device * cd, void (*log)(int level, const char *message, void *arg),
 	 void *arg),
 	(cd, log, arg))
+PASS_ON(const char *, crypt_get_type, (struct crypt_device * cd), (cd))
 PASS_ON(const char *, crypt_get_uuid, (struct crypt_device * cd), (cd))
 PASS_ON(int, crypt_get_volume_key_size, (struct crypt_device * cd), (cd))
+PASS_ON(uint64_t, crypt_get_data_offset, (struct crypt_device * cd), (cd))
+PASS_ON(int, crypt_keyslot_area,
+	(struct crypt_device * cd, int keyslot, uint64_t *offset, uint64_t *length),
+	(cd, keyslot, offset, length))
 PASS_ON(int, crypt_dump_json, (struct crypt_device * cd, const char **json, uint32_t flags),
 	(cd, json, flags))
 PASS_ON(int, crypt_set_pbkdf_type, (struct crypt_device * cd, const struct crypt_pbkdf_type *pbkdf),
@@ -74,8 +79,11 @@ static const struct {
 	ENTRY(crypt_load),
 	ENTRY(crypt_free),
 	ENTRY(crypt_set_log_callback),
+	ENTRY(crypt_get_type),
 	ENTRY(crypt_get_uuid),
 	ENTRY(crypt_get_volume_key_size),
+	ENTRY(crypt_get_data_offset),
+	ENTRY(crypt_keyslot_area),
 	ENTRY(crypt_dump_json),
 	ENTRY(crypt_set_pbkdf_type),
 	ENTRY(crypt_volume_key_get),

@@ -1,30 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "luks/tidy.h"
-
-#include "base/file.h"
-#include "luks/draft.h"
-#include "luks/token.h"
-
-#include <errno.h>
-#include <stdio.h>
-
-static void warn(struct pin_context *context, const struct luks_device *device, int keyslot,
-		 const char *why)
-{
-	char text[ERROR_TEXT_MAX];
-
-	(void)snprintf(
-		text, sizeof(text),
-		"%.200s: keyslot %d was left by a command that was cut short, and is kept: %.700s",
-		device->path, keyslot, why);
-	if (context->warn)
-		context->warn(text);
-}
+/* What a LUKS2 command that was cut short has left: tokens without a keyslot, and keyslots that a token's mark names. */
+#include "luks/luks2.h"
 
 /* Whether a token names the keyslot. */
 static bool is_bound(struct luks_device *device, int keyslot)
 {
-	LUKS_BINDING_AUTO struct luks_binding binding = TOKEN_NONE;
+	LUKS_BINDING_AUTO struct luks_binding binding = LUKS_BINDING_NONE;
 
 	return luks_find(device, keyslot, &binding, NULL) == 0;
 }
@@ -41,7 +22,7 @@ static bool remove_left(struct luks_device *device, struct pin_context *context,
 		return true;
 	own.err = &why;
 	if (luks_recover(binding, &own, &passphrase) < 0) {
-		warn(context, device, keyslot, why.text);
+		format_warn_left(context, device, keyslot, why.text);
 		return false;
 	}
 	/* Somebody else's that has taken the number since: not ours to touch. */
@@ -50,11 +31,40 @@ static bool remove_left(struct luks_device *device, struct pin_context *context,
 	return crypt_keyslot_destroy(device->crypt, keyslot) == 0;
 }
 
+/* Of a binding that was to take another's place: takes back what was only begun, or else goes on to the end. */
+static int resume(struct luks_device *device, struct pin_context *context,
+		  struct luks_binding *spare)
+{
+	SECRET_AUTO struct secret passphrase = {0};
+	SECRET_AUTO struct secret key = {0};
+	int rc = luks_recover(spare, context, &passphrase);
+
+	if (rc == 0)
+		rc = luks_volume_key(device, spare->keyslot, &passphrase, &key, context->err);
+	if (rc < 0)
+		return rc;
+	if (!format_still_opens(device, context, spare->replaces))
+		return luks2_take_the_place(device, spare, &passphrase, &key, context->err);
+	rc = draft_kill_keyslot(device, spare->keyslot, context->err);
+	if (rc == 0)
+		(void)crypt_token_json_set(device->crypt, spare->token, NULL);
+	return rc;
+}
+
 static void tidy_token(struct luks_device *device, struct pin_context *context,
 		       struct luks_binding *binding)
 {
-	FREE_AUTO char *text = NULL;
+	struct pin_context own = *context;
+	struct error why = {0};
 
+	own.err = &why;
+	if (binding->keyslot >= 0 && binding->replaces >= 0) {
+		int keyslot = binding->keyslot;
+
+		if (resume(device, &own, binding) < 0)
+			format_warn_left(context, device, keyslot, why.text);
+		return;
+	}
 	if (binding->keyslot < 0) {
 		if (binding->intended < 0 ||
 		    remove_left(device, context, binding, binding->intended))
@@ -64,15 +74,13 @@ static void tidy_token(struct luks_device *device, struct pin_context *context,
 	if (binding->left < 0 || !remove_left(device, context, binding, binding->left))
 		return;
 	binding->left = -1;
-	text = token_format(binding);
-	if (text)
-		(void)draft_write_token(device, binding->token, text, NULL);
+	(void)token_write(device, binding, NULL);
 }
 
-void tidy(struct luks_device *device, struct pin_context *context)
+void luks2_tidy(struct luks_device *device, struct pin_context *context)
 {
 	for (int token = 0; token < token_max(); token++) {
-		LUKS_BINDING_AUTO struct luks_binding binding = TOKEN_NONE;
+		LUKS_BINDING_AUTO struct luks_binding binding = LUKS_BINDING_NONE;
 
 		if (token_read(device, token, &binding, NULL) == 0)
 			tidy_token(device, context, &binding);
