@@ -80,7 +80,7 @@ int metadata_exists(struct luks_device *device, struct error *err)
 	if (rc < 0)
 		return rc;
 	rc = meta.test(device->crypt);
-	if (rc == -ENOENT)
+	if (rc == -ENOENT || rc == -ENOSPC)
 		return 0;
 	return rc < 0 ? meta_error(device, rc, "cannot read the bindings", err) : 1;
 }
