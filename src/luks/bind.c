@@ -10,8 +10,13 @@
 static int bind_draft(struct luks_device *device, struct pin_context *context,
 		      const struct luks_bind *wanted, struct draft *draft, struct error *unproved)
 {
-	int rc = device->format->find_room(device, wanted, draft, context->err);
+	int rc = device_check_key(device, wanted->volume_key, context->err);
 
+	if (rc < 0)
+		return rc;
+	/* A rebinding that was cut short may have left its place empty: it is not ours to take. */
+	device->format->tidy(device, context);
+	rc = device->format->find_room(device, wanted, draft, context->err);
 	if (rc == 0)
 		rc = draft_passphrase(draft, context->err);
 	if (rc == 0)
@@ -34,8 +39,5 @@ int luks_bind(struct luks_device *device, struct pin_context *context,
 	rc = bind_draft(device, context, wanted, &draft, unproved);
 	if (rc < 0 && draft.jwe)
 		pin_discard(draft.jwe);
-	if (rc < 0)
-		return rc;
-	device->format->tidy(device, context);
-	return draft.keyslot;
+	return rc < 0 ? rc : draft.keyslot;
 }
