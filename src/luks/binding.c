@@ -62,6 +62,25 @@ int luks_find(struct luks_device *device, int keyslot, struct luks_binding *bind
 			 keyslot);
 }
 
+int luks_find_for_rebind(struct luks_device *device, int keyslot, struct luks_binding *binding,
+			 struct error *err)
+{
+	LUKS_BINDINGS_AUTO struct luks_bindings all = {0};
+	struct error why = {0};
+	int rc = luks_find(device, keyslot, binding, &why);
+
+	if (rc < 0 && luks_list(device, &all, NULL) == 0) {
+		for (size_t i = 0; i < all.count; i++) {
+			if (all.binding[i].replaces != keyslot)
+				continue;
+			*binding = all.binding[i];
+			(void)json_incref(binding->jwe);
+			return 0;
+		}
+	}
+	return rc < 0 ? error_set(err, rc, "%s", why.text) : 0;
+}
+
 void format_warn_left(const struct pin_context *context, const struct luks_device *device,
 		      int keyslot, const char *why)
 {

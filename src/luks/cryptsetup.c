@@ -56,6 +56,8 @@ PASS_ON(int, crypt_keyslot_set_priority,
 	(cd, keyslot, priority))
 PASS_ON(crypt_keyslot_info, crypt_keyslot_status, (struct crypt_device * cd, int keyslot),
 	(cd, keyslot))
+PASS_ON(int, crypt_token_is_assigned, (struct crypt_device * cd, int token, int keyslot),
+	(cd, token, keyslot))
 PASS_ON(int, crypt_token_json_get, (struct crypt_device * cd, int token, const char **json),
 	(cd, token, json))
 PASS_ON(int, crypt_token_json_set, (struct crypt_device * cd, int token, const char *json),
@@ -94,6 +96,7 @@ static const struct {
 	ENTRY(crypt_keyslot_max),
 	ENTRY(crypt_keyslot_set_priority),
 	ENTRY(crypt_keyslot_status),
+	ENTRY(crypt_token_is_assigned),
 	ENTRY(crypt_token_json_get),
 	ENTRY(crypt_token_json_set),
 	ENTRY(crypt_token_max),

@@ -15,9 +15,6 @@
 /* The bound passphrase: that many random bytes, as base64url (contract of Clevis §3). */
 enum { PASSPHRASE_BYTES = 40 };
 
-/* The passphrase is random, so a costly key derivation would protect nothing. */
-enum { PBKDF_ITERATIONS = 1000 };
-
 void draft_free(struct draft *draft)
 {
 	secret_free(&draft->passphrase);
@@ -107,14 +104,14 @@ static char *device_hash(struct luks_device *device)
 
 /* LUKS1 has one hash for the whole device, and no priorities. */
 int draft_write_keyslot(struct luks_device *device, const struct secret *volume_key, int keyslot,
-			const struct secret *passphrase, struct error *err)
+			unsigned iterations, const struct secret *passphrase, struct error *err)
 {
 	bool is_luks1 = device->format == &luks1_format;
 	FREE_AUTO char *hash = is_luks1 ? NULL : device_hash(device);
 	const struct crypt_pbkdf_type pbkdf = {
 		.type = CRYPT_KDF_PBKDF2,
 		.hash = hash ? hash : "sha256",
-		.iterations = PBKDF_ITERATIONS,
+		.iterations = iterations,
 		.flags = CRYPT_PBKDF_NO_BENCHMARK,
 	};
 	int rc = crypt_set_pbkdf_type(device->crypt, &pbkdf);

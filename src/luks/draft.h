@@ -8,12 +8,17 @@ struct draft {
 	struct secret passphrase;
 	json_t *jwe;
 	int keyslot;
-	int token;	 /* LUKS2 */
-	int replaces;	 /* the keyslot whose place it is to take, -1 for none */
-	bool initialise; /* LUKS1: make the area of luksmeta where there is none */
+	int token;	     /* LUKS2 */
+	unsigned iterations; /* of the keyslot's key derivation */
+	int replaces;	     /* the keyslot whose place it is to take, -1 for none */
+	bool initialise;     /* LUKS1: make the area of luksmeta where there is none */
 };
 
-#define DRAFT_NONE ((struct draft){.keyslot = -1, .token = -1, .replaces = -1})
+/* The passphrase is random, so a costly key derivation would protect nothing. */
+enum { DRAFT_ITERATIONS = 1000 };
+
+#define DRAFT_NONE \
+	((struct draft){.keyslot = -1, .token = -1, .iterations = DRAFT_ITERATIONS, .replaces = -1})
 #define DRAFT_AUTO __attribute__((cleanup(draft_free)))
 void draft_free(struct draft *draft);
 
@@ -33,7 +38,7 @@ int draft_find_keyslot(struct luks_device *device, int wanted, int *keyslot, str
 
 /* Adds a keyslot with that passphrase, cheap to open and, where the format has priorities, preferred. Returns 0, -errno with `err` filled. */
 int draft_write_keyslot(struct luks_device *device, const struct secret *volume_key, int keyslot,
-			const struct secret *passphrase, struct error *err);
+			unsigned iterations, const struct secret *passphrase, struct error *err);
 
 /* Removes a keyslot that is in use. Returns 0, also where it is not; -errno with `err` filled. */
 int draft_kill_keyslot(struct luks_device *device, int keyslot, struct error *err);

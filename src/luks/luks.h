@@ -49,7 +49,7 @@ struct luks_binding {
 	json_t *jwe;  /* flattened */
 	int intended; /* of a token without a keyslot: the one about to be added for it */
 	int replaces; /* the one whose place it is to take */
-	int left;     /* the one it has left, with the same passphrase, about to be removed */
+	int left; /* the one it has left, with the same passphrase, about to be removed; named by the token, too */
 };
 
 /* A binding without keyslot, token, JWE and marks. */
@@ -75,6 +75,13 @@ int luks_list(struct luks_device *device, struct luks_bindings *bindings, struct
 /* The binding of one keyslot. Returns 0 with `binding` (the caller's); -ENOENT with `err` filled, -ENOMEM. */
 int luks_find(struct luks_device *device, int keyslot, struct luks_binding *binding,
 	      struct error *err);
+
+/*
+ * The same; where the keyslot has no binding, the one that was about to take its place when a rebinding was cut short, which
+ * stands in a keyslot of its own.
+ */
+int luks_find_for_rebind(struct luks_device *device, int keyslot, struct luks_binding *binding,
+			 struct error *err);
 
 /*
  * Tests whether a passphrase opens a keyslot (-1: any), without activating anything.

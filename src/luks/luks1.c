@@ -168,14 +168,16 @@ int luks1_prove(const struct luks_device *device, int slot, enum metadata_kind k
 static char *format_draft(const struct luks_device *device, const struct draft *draft,
 			  struct error *err)
 {
-	const struct pending base = {.replaces = draft->replaces, .jwe = draft->jwe};
-	struct pending pending = base;
+	struct pending pending = {
+		.replaces = draft->replaces, .iterations = draft->iterations, .jwe = draft->jwe};
+	struct keyslot_sign old;
 	char *text = NULL;
 
 	if (draft->replaces < 0)
 		return jose_jwe_format_compact(draft->jwe, &text, err) < 0 ? NULL : text;
-	if (luks1_salt(device, draft->replaces, pending.salt, err) < 0)
+	if (luks1_read_sign(device, draft->replaces, &old, err) < 0)
 		return NULL;
+	memcpy(pending.salt, old.salt, SALT_SIZE);
 	text = pending_format(&pending);
 	if (!text)
 		(void)error_nomem(err);
@@ -210,7 +212,8 @@ int luks1_write(struct luks_device *device, const struct secret *volume_key,
 		rc = metadata_write(device, draft->keyslot, kind, text, err);
 	if (rc < 0)
 		return rc;
-	rc = draft_write_keyslot(device, volume_key, draft->keyslot, &draft->passphrase, err);
+	rc = draft_write_keyslot(device, volume_key, draft->keyslot, draft->iterations,
+				 &draft->passphrase, err);
 	if (rc == 0)
 		rc = luks1_prove(device, draft->keyslot, kind, text, &draft->passphrase, err);
 	if (rc < 0)

@@ -51,13 +51,21 @@ int metadata_wipe(struct luks_device *device, int slot, struct error *err);
 /* How many bytes of the salt tell a keyslot from another: those that share a sector with the mark that it is in use. */
 enum { SALT_SIZE = 8 };
 
+/* What the header says of a keyslot, in the sector that says whether it is in use. */
+struct keyslot_sign {
+	unsigned iterations;
+	unsigned char salt[SALT_SIZE];
+};
+
 /*
- * A binding on its way to the keyslot that it `replaces`. The salt is that of the old keyslot there: while it is the same, it is
- * still the old one, or what a cut left of it, and not one that somebody has added since.
+ * A binding on its way from a spare keyslot to the one that it `replaces`. The salt is that of the old keyslot there, and the spare
+ * has a number of iterations of its own, drawn before it is written: while they are the same, a keyslot is the one that was meant,
+ * or what a cut left of it, and not one that somebody has added since.
  */
 struct pending {
 	int replaces;
 	unsigned char salt[SALT_SIZE];
+	unsigned iterations;
 	json_t *jwe; /* flattened */
 };
 
@@ -71,9 +79,9 @@ char *pending_format(const struct pending *pending);
 int pending_parse(const struct luks_device *device, const char *text, struct pending *pending,
 		  struct error *err);
 
-/* The salt of a keyslot as the header has it. Returns 0, -errno with `err` filled. */
-int luks1_salt(const struct luks_device *device, int keyslot, unsigned char salt[static SALT_SIZE],
-	       struct error *err);
+/* Reads it from the header. Returns 0, -errno with `err` filled. */
+int luks1_read_sign(const struct luks_device *device, int keyslot, struct keyslot_sign *sign,
+		    struct error *err);
 
 /* The functions of luks1_format that have files of their own. */
 int luks1_write(struct luks_device *device, const struct secret *volume_key,

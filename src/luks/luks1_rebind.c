@@ -3,7 +3,8 @@
  * Giving a LUKS1 binding a new passphrase in its own slot N, so that a power cut between any two writes leaves a device that still
  * opens by itself (T is a slot that is free):
  *
- *   1. slot T of luksmeta, as pending: the new JWE, "replaces N", and the salt of keyslot N; then keyslot T; proved
+ *   1. slot T of luksmeta, as pending: the new JWE, "replaces N", the salt of keyslot N, and how many iterations keyslot T is to
+ *      have; then keyslot T; proved
  *   2. slot N of luksmeta gets the new JWE: it is emptied and written, or, where that does not fit, put back
  *   3. keyslot N is killed, and added again with the new passphrase; proved
  *   4. keyslot T is killed, and slot T of luksmeta emptied
@@ -17,8 +18,13 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+
+/* How many more than others a spare keyslot may have: enough to tell it from a person's, and a matter of milliseconds. */
+enum { SPARE_ITERATIONS = 16384 };
 
 /* Slot 6 of the header stands across two sectors: one cut may leave half of it. It comes last. */
 static const int slots_in_order[] = {0, 1, 2, 3, 4, 5, 7, 6};
@@ -73,22 +79,24 @@ static int move_keyslot(struct luks_device *device, const struct pending *pendin
 			const struct secret *passphrase, const struct secret *volume_key,
 			struct error *err)
 {
-	unsigned char salt[SALT_SIZE];
+	struct keyslot_sign sign;
 	int place = pending->replaces;
 	int rc = 0;
 
 	if (device_keyslot_in_use(device, place)) {
 		if (luks_test_passphrase(device, place, passphrase, NULL) >= 0)
 			return 0;
-		rc = luks1_salt(device, place, salt, err);
-		if (rc == 0 && memcmp(salt, pending->salt, SALT_SIZE) != 0)
+		rc = luks1_read_sign(device, place, &sign, err);
+		if (rc == 0 && memcmp(sign.salt, pending->salt, SALT_SIZE) != 0)
 			rc = error_set(err, -EBUSY,
 				       "luks: %s: keyslot %d is in use by something else",
 				       device->path, place);
 		if (rc == 0)
 			rc = draft_kill_keyslot(device, place, err);
 	}
-	return rc < 0 ? rc : draft_write_keyslot(device, volume_key, place, passphrase, err);
+	return rc < 0 ? rc
+		      : draft_write_keyslot(device, volume_key, place, DRAFT_ITERATIONS, passphrase,
+					    err);
 }
 
 int luks1_take_the_place(struct luks_device *device, int spare, const struct pending *pending,
@@ -109,6 +117,23 @@ int luks1_take_the_place(struct luks_device *device, int spare, const struct pen
 	return rc < 0 ? rc : metadata_wipe(device, spare, err);
 }
 
+/* Draws the spare's iterations, and reads the salt of the keyslot that is to go. */
+static int sign_spare(const struct luks_device *device, struct draft *draft,
+		      struct pending *pending, struct error *err)
+{
+	struct keyslot_sign old;
+	uint16_t drawn;
+
+	if (getrandom(&drawn, sizeof(drawn), 0) != (ssize_t)sizeof(drawn))
+		return error_set(err, -EIO, "no random numbers to be had: %s", strerror(errno));
+	draft->iterations = DRAFT_ITERATIONS + 1U + drawn % SPARE_ITERATIONS;
+	pending->iterations = draft->iterations;
+	if (luks1_read_sign(device, draft->replaces, &old, err) < 0)
+		return -EIO;
+	memcpy(pending->salt, old.salt, SALT_SIZE);
+	return 0;
+}
+
 /* Steps 1 to 4. */
 static int replace(struct luks_device *device, struct pin_context *context,
 		   const struct luks_rebind *wanted, struct draft *draft, struct error *unproved)
@@ -121,7 +146,7 @@ static int replace(struct luks_device *device, struct pin_context *context,
 	if (rc == 0 && unproved->code < 0 && !wanted->unproved)
 		rc = error_set(context->err, unproved->code, "%s", unproved->text);
 	if (rc == 0)
-		rc = luks1_salt(device, wanted->keyslot, pending.salt, context->err);
+		rc = sign_spare(device, draft, &pending, context->err);
 	if (rc == 0)
 		rc = luks1_write(device, wanted->volume_key, draft, context->err);
 	if (rc < 0) {

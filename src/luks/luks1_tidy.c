@@ -4,6 +4,18 @@
 
 #include <errno.h>
 
+/* The spare keyslot does not open: the cut killed it by half, or somebody has added one of that number since, which is left. */
+static int remove_dead(struct luks_device *device, int spare, const struct pending *pending,
+		       struct error *err)
+{
+	struct keyslot_sign sign;
+	int rc = luks1_read_sign(device, spare, &sign, err);
+
+	if (rc == 0 && sign.iterations == pending->iterations)
+		rc = draft_kill_keyslot(device, spare, err);
+	return rc < 0 ? rc : metadata_wipe(device, spare, err);
+}
+
 /* Takes back what was only begun, or else goes on to the end. */
 static int resume(struct luks_device *device, struct pin_context *context, int spare,
 		  const struct pending *pending)
@@ -16,9 +28,8 @@ static int resume(struct luks_device *device, struct pin_context *context, int s
 	if (rc < 0)
 		return rc;
 	rc = luks_volume_key(device, spare, &passphrase, &key, context->err);
-	/* Somebody else's that has taken the number since: only what says that it is ours goes. */
 	if (rc == -EPERM)
-		return metadata_wipe(device, spare, context->err);
+		return remove_dead(device, spare, pending, context->err);
 	if (rc < 0)
 		return rc;
 	if (!format_still_opens(device, context, pending->replaces))

@@ -6,10 +6,11 @@
  *   1. T with the new passphrase, bound, marked "replaces N", and proved; the old binding still works
  *   2. keyslot N is killed, and the token that named it goes
  *   3. N again, with the same new passphrase
- *   4. the token moves from T to N, marked "left T": one atomic update; proved
- *   5. T is killed, and the mark goes
+ *   4. the token moves from T to N, names T as well and is marked "left T": one atomic update; proved
+ *   5. T is killed, which takes it out of the token, and the mark goes
  *
- * Whoever comes after a cut finds the marks, and the passphrase in the token's JWE, which proves whose the keyslots are.
+ * Whoever comes after a cut finds the marks; that the token names a keyslot, or that the passphrase in its JWE opens it, proves
+ * whose that is.
  */
 #include "luks/luks2.h"
 
@@ -43,7 +44,8 @@ int luks2_take_the_place(struct luks_device *device, struct luks_binding *now,
 		if (device_keyslot_in_use(device, place))
 			rc = remove_old(device, place, err);
 		if (rc == 0)
-			rc = draft_write_keyslot(device, volume_key, place, passphrase, err);
+			rc = draft_write_keyslot(device, volume_key, place, DRAFT_ITERATIONS,
+						 passphrase, err);
 	}
 	if (rc < 0)
 		return rc;

@@ -10,13 +10,14 @@ static bool is_bound(struct luks_device *device, int keyslot)
 	return luks_find(device, keyslot, &binding, NULL) == 0;
 }
 
-/* Removes a keyslot that a mark names, if it is of ours. Returns whether nothing is left of it. */
-static bool remove_left(struct luks_device *device, struct pin_context *context,
-			const struct luks_binding *binding, int keyslot)
+/* Removes a keyslot that was intended, if it is of ours. Returns whether nothing is left of it. */
+static bool remove_intended(struct luks_device *device, struct pin_context *context,
+			    const struct luks_binding *binding)
 {
 	SECRET_AUTO struct secret passphrase = {0};
 	struct pin_context own = *context;
 	struct error why = {0};
+	int keyslot = binding->intended;
 
 	if (!device_keyslot_in_use(device, keyslot) || is_bound(device, keyslot))
 		return true;
@@ -31,6 +32,13 @@ static bool remove_left(struct luks_device *device, struct pin_context *context,
 	return crypt_keyslot_destroy(device->crypt, keyslot) == 0;
 }
 
+/* Removes the keyslot that a binding has left, as long as its token names it, too: killed by half or not, it is ours. */
+static bool remove_left(struct luks_device *device, const struct luks_binding *binding)
+{
+	return crypt_token_is_assigned(device->crypt, binding->token, binding->left) != 0 ||
+	       draft_kill_keyslot(device, binding->left, NULL) == 0;
+}
+
 /* Of a binding that was to take another's place: takes back what was only begun, or else goes on to the end. */
 static int resume(struct luks_device *device, struct pin_context *context,
 		  struct luks_binding *spare)
@@ -41,9 +49,10 @@ static int resume(struct luks_device *device, struct pin_context *context,
 
 	if (rc == 0)
 		rc = luks_volume_key(device, spare->keyslot, &passphrase, &key, context->err);
-	if (rc < 0)
+	/* A spare that does not open was killed by half: its token would not name it any more, were it somebody else's. */
+	if (rc < 0 && rc != -EPERM)
 		return rc;
-	if (!format_still_opens(device, context, spare->replaces))
+	if (rc >= 0 && !format_still_opens(device, context, spare->replaces))
 		return luks2_take_the_place(device, spare, &passphrase, &key, context->err);
 	rc = draft_kill_keyslot(device, spare->keyslot, context->err);
 	if (rc == 0)
@@ -66,12 +75,11 @@ static void tidy_token(struct luks_device *device, struct pin_context *context,
 		return;
 	}
 	if (binding->keyslot < 0) {
-		if (binding->intended < 0 ||
-		    remove_left(device, context, binding, binding->intended))
+		if (binding->intended < 0 || remove_intended(device, context, binding))
 			(void)crypt_token_json_set(device->crypt, binding->token, NULL);
 		return;
 	}
-	if (binding->left < 0 || !remove_left(device, context, binding, binding->left))
+	if (binding->left < 0 || !remove_left(device, binding))
 		return;
 	binding->left = -1;
 	(void)token_write(device, binding, NULL);

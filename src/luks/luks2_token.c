@@ -99,13 +99,21 @@ int token_list(struct luks_device *device, struct luks_bindings *bindings, struc
 	return 0;
 }
 
-/* `keyslots` of a token, and the member of ours with the marks; NULL for none. */
-static json_t *format_keyslots(int keyslot)
+/* The keyslot that was left comes second: while it is there it is ours, since the library takes it out together with its key. */
+static json_t *format_keyslots(const struct luks_binding *binding)
 {
-	char number[16];
+	json_t *keyslots = json_array();
+	const int numbers[] = {binding->keyslot, binding->left};
 
-	(void)snprintf(number, sizeof(number), "%d", keyslot);
-	return keyslot < 0 ? json_array() : json_pack("[s]", number);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
+		char text[16];
+
+		if (numbers[i] < 0)
+			continue;
+		(void)snprintf(text, sizeof(text), "%d", numbers[i]);
+		(void)json_array_append_new(keyslots, json_string(text));
+	}
+	return keyslots;
 }
 
 static json_t *format_marks(const struct luks_binding *binding)
@@ -132,8 +140,7 @@ char *token_format(const struct luks_binding *binding)
 		      json_object_set_new(flat, "encrypted_key", json_string("")) < 0))
 		return NULL;
 	token = json_pack("{s:s, s:o, s:O, s:o*}", "type", "clevis", "keyslots",
-			  format_keyslots(binding->keyslot), "jwe", flat, "nbde",
-			  format_marks(binding));
+			  format_keyslots(binding), "jwe", flat, "nbde", format_marks(binding));
 	return token ? json_dump_public(token) : NULL;
 }
 

@@ -75,8 +75,8 @@ int luks2_write(struct luks_device *device, const struct secret *volume_key,
 		return rc;
 	rc = token_write(device, &intent, err);
 	if (rc == 0)
-		rc = draft_write_keyslot(device, volume_key, draft->keyslot, &draft->passphrase,
-					 err);
+		rc = draft_write_keyslot(device, volume_key, draft->keyslot, draft->iterations,
+					 &draft->passphrase, err);
 	if (rc == 0)
 		rc = token_write(device, &final, err);
 	if (rc == 0)

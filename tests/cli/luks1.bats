@@ -61,12 +61,17 @@ salt_of() {
 	dd if="$disk" bs=1 skip=$((208 + 48 * $1 + 8)) count=8 status=none | base64 | tr '/+' '_-' | tr -d '='
 }
 
+# iterations_of SLOT
+iterations_of() {
+	cryptsetup luksDump "$disk" | grep -A1 "Key Slot $1: ENABLED" | tail -n 1 | tr -cd '0-9'
+}
+
 # lay_pending SPARE PLACE [SALT]: slot SPARE, which is bound, becomes the pending one that is to replace PLACE.
 lay_pending() {
 	local jwe
 	jwe=$(luksmeta load -d "$disk" -s "$1" -u "$clevis_uuid")
 	luksmeta wipe -f -d "$disk" -s "$1" -u "$clevis_uuid"
-	printf '{"replaces":%s,"salt":"%s","jwe":"%s"}' "$2" "${3:-$(salt_of "$2")}" "$jwe" |
+	printf '{"replaces":%s,"salt":"%s","iterations":%s,"jwe":"%s"}' "$2" "${3:-$(salt_of "$2")}" "$(iterations_of "$1")" "$jwe" |
 		luksmeta save -d "$disk" -s "$1" -u "$pending_uuid"
 }
 
@@ -84,7 +89,7 @@ lay_pending() {
 	[ "$(clevis decrypt <jwe)" = "$(cat bound)" ]
 	opens "$disk" 1 bound
 	clevis luks unlock -d "$disk" -t 1
-	[ "$(cryptsetup luksDump "$disk" | grep -A1 'Key Slot 1: ENABLED' | tail -n 1 | tr -cd '0-9')" = 1000 ]
+	[ "$(iterations_of 1)" = 1000 ]
 	person_opens
 }
 
@@ -354,7 +359,7 @@ lay_pending() {
 	lay_pending 2 1
 	cryptsetup luksKillSlot -q --key-file "$pass" "$disk" 2
 	echo -n 'a second person' >person
-	cryptsetup luksAddKey -q --key-slot 2 --pbkdf-force-iterations 1000 --key-file "$pass" "$disk" person
+	cryptsetup luksAddKey -q --key-slot 2 --pbkdf-force-iterations 1234 --key-file "$pass" "$disk" person
 	bind -s 7
 	slots_are '0 active empty' '1 active bound' '2 active empty' '7 active bound'
 	opens "$disk" 2 person

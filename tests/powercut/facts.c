@@ -16,10 +16,8 @@ const struct format *format_find(const char *name)
 {
 	if (strcmp(name, format_luks2.name) == 0)
 		return &format_luks2;
-#ifdef NBDE_LUKSMETA
 	if (strcmp(name, format_luks1.name) == 0)
 		return &format_luks1;
-#endif
 	return NULL;
 }
 

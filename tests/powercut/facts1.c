@@ -9,6 +9,7 @@
 #include "jose/jwe.h"
 #include "table.h"
 
+#include <errno.h>
 #include <luksmeta.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,9 @@ enum { JWE_MAX = 64 * 1024 };
 
 static const luksmeta_uuid_t clevis_uuid = {0xcb, 0x6e, 0x89, 0x04, 0x81, 0xff, 0x40, 0xda,
 					    0xa8, 0x4a, 0x07, 0xab, 0x9a, 0xb5, 0x71, 0x5e};
+/* Of a binding that is to take another's place. */
+static const luksmeta_uuid_t pending_uuid = {0xf1, 0x9d, 0x6d, 0x99, 0x1f, 0x90, 0x42, 0x6f,
+					     0x9e, 0xdc, 0xd8, 0xed, 0x57, 0x60, 0x9c, 0x2c};
 
 static uint32_t number_at(const unsigned char *bytes)
 {
@@ -48,27 +52,49 @@ static void find_parts(const struct image *image, struct part parts[static PARTS
 	parts[1] = end < data ? (struct part){end, data - end} : (struct part){0, 0};
 }
 
+/* What a slot of ours binds; what makes no sense is an empty object, which nothing opens. */
+static json_t *read_jwe(const char *text, size_t size, bool is_pending, int *mark)
+{
+	json_t *pending = is_pending ? json_loadb(text, size, 0, NULL) : NULL;
+	const char *compact = is_pending ? json_string_value(json_object_get(pending, "jwe"))
+					 : text;
+	json_t *jwe = NULL;
+
+	if (is_pending)
+		*mark = (int)json_integer_value(json_object_get(pending, "replaces"));
+	if (!compact ||
+	    jose_jwe_parse_compact(compact, is_pending ? strlen(compact) : size, &jwe, NULL) < 0)
+		jwe = json_object();
+	json_decref(pending);
+	return jwe;
+}
+
 static void read_slot(struct crypt_device *cd, int slot, struct facts *facts)
 {
 	static char text[JWE_MAX];
 	struct bound *bound = &facts->bound[facts->count];
 	luksmeta_uuid_t uuid = {0};
+	bool is_active = facts->active & 1U << slot;
 	int size = luksmeta_load(cd, slot, uuid, text, sizeof(text));
+	bool is_pending;
 
+	/* Damaged: whose it was is known all the same. */
+	if (size == -EINVAL && luksmeta_load(cd, slot, uuid, NULL, 0) >= 0)
+		size = 0;
 	if (size < 0)
 		return;
+	is_pending = memcmp(uuid, pending_uuid, sizeof(uuid)) == 0;
 	facts->id = hash_number((uint64_t)slot, facts->id);
 	for (int i = 0; i < size; i++)
 		facts->id = hash_number((unsigned char)text[i], facts->id);
-	if (memcmp(uuid, clevis_uuid, sizeof(uuid)) != 0) {
+	if (!is_pending && memcmp(uuid, clevis_uuid, sizeof(uuid)) != 0) {
 		facts->others ^= hash_number((uint64_t)slot, hash_number(uuid[0], facts->id));
 		return;
 	}
-	*bound = (struct bound){.keyslot = facts->active & 1U << slot ? slot : -1,
-				.mark = facts->active & 1U << slot ? -1 : slot,
-				.preferred = true};
-	if (jose_jwe_parse_compact(text, (size_t)size, &bound->jwe, NULL) == 0)
-		facts->count++;
+	*bound = (struct bound){
+		.keyslot = is_active ? slot : -1, .mark = is_active ? -1 : slot, .preferred = true};
+	bound->jwe = read_jwe(text, (size_t)size, is_pending, &bound->mark);
+	facts->count++;
 }
 
 static struct facts *read_facts(struct crypt_device *cd, const struct image *image)

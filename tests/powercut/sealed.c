@@ -22,7 +22,8 @@ static struct secret *recover(const json_t *jwe)
 	context.session = session;
 	if (passphrase && pin_open(&context, jwe, passphrase) == 0)
 		return passphrase;
-	(void)fprintf(stderr, "# a JWE does not open: %s\n", err.text);
+	if (json_object_size(jwe) > 0)
+		(void)fprintf(stderr, "# a JWE does not open: %s\n", err.text);
 	free(passphrase);
 	return NULL;
 }
