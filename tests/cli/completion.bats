@@ -81,6 +81,8 @@ program() { # NAME: there is one of that name on PATH
 	offers '-d -f -h -k -s -t -y' -- clevis luks bind --timeout=5 -
 	offers '-d -f -h -k -s -t -y' -- clevis luks bind --timeout = 5 -
 	offers '--timeout -d -h -n' -- clevis luks unlock -t1 ''
+	offers '--timeout -d -f -h -s -y' -- clevis luks edit -c '{}' --unproved ''
+	offers '--timeout -d -h -q -r -s -y' -- clevis luks report --json -
 	offers '' -- clevis luks unlock -n ''
 	offers '' -- clevis luks bind --timeout ''
 	offers '' -- clevis luks bind --timeout = ''
