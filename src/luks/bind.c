@@ -98,6 +98,8 @@ int luks_bind(struct luks_device *device, struct pin_context *context,
 	FD_AUTO int lock = lock_device(device->path, context->deadline, context->err);
 	int rc = lock < 0 ? lock : luks_reload(device, context->err);
 
+	if (rc == 0 && wanted->unless_bound)
+		rc = luks_check_unbound(device, wanted, context->err);
 	if (rc < 0)
 		return rc;
 	rc = bind_draft(device, context, wanted, &draft, unproved);

@@ -24,6 +24,7 @@ PASS_ON(void, crypt_set_log_callback,
 	(struct crypt_device * cd, void (*log)(int level, const char *message, void *arg),
 	 void *arg),
 	(cd, log, arg))
+PASS_ON(const char *, crypt_get_type, (struct crypt_device * cd), (cd))
 PASS_ON(const char *, crypt_get_uuid, (struct crypt_device * cd), (cd))
 PASS_ON(int, crypt_get_volume_key_size, (struct crypt_device * cd), (cd))
 PASS_ON(int, crypt_dump_json, (struct crypt_device * cd, const char **json, uint32_t flags),
@@ -61,6 +62,33 @@ PASS_ON(crypt_token_info, crypt_token_status,
 
 /* NOLINTEND(bugprone-macro-parentheses,readability-inconsistent-declaration-parameter-name) */
 
+/*
+ * What a token's plugin does for us came with libcryptsetup 2.6. These functions have no name of the library's here, since the headers that we are
+ * compiled with may not know them.
+ */
+static struct {
+	int (*init_by_token)(struct crypt_device *cd, int token, const char *type, const char *pin,
+			     size_t pin_size, void *user, void **context);
+	int (*get_key)(struct crypt_device *cd, int keyslot, char *key, size_t *key_size,
+		       void *context);
+	void (*free)(void *context);
+} by_token;
+
+int cryptsetup_volume_key_by_token(struct crypt_device *cd, int token, char *key, size_t *key_size)
+{
+	void *context = NULL;
+	int rc;
+
+	if (!by_token.init_by_token || !by_token.get_key || !by_token.free)
+		return -ENOSYS;
+	rc = by_token.init_by_token(cd, token, NULL, NULL, 0, NULL, &context);
+	if (rc < 0)
+		return rc;
+	rc = by_token.get_key(cd, CRYPT_ANY_SLOT, key, key_size, context);
+	by_token.free(context);
+	return rc;
+}
+
 #define ENTRY(name)                          \
 	{                                    \
 		(void **)&real_##name, #name \
@@ -74,6 +102,7 @@ static const struct {
 	ENTRY(crypt_load),
 	ENTRY(crypt_free),
 	ENTRY(crypt_set_log_callback),
+	ENTRY(crypt_get_type),
 	ENTRY(crypt_get_uuid),
 	ENTRY(crypt_get_volume_key_size),
 	ENTRY(crypt_dump_json),
@@ -91,6 +120,21 @@ static const struct {
 	ENTRY(crypt_token_max),
 	ENTRY(crypt_token_status),
 };
+
+static const struct {
+	void **real;
+	const char *name;
+} newer_functions[] = {
+	{(void **)&by_token.init_by_token, "crypt_keyslot_context_init_by_token"},
+	{(void **)&by_token.get_key, "crypt_volume_key_get_by_keyslot_context"},
+	{(void **)&by_token.free, "crypt_keyslot_context_free"},
+};
+
+static void find_newer(void *handle)
+{
+	for (size_t i = 0; i < sizeof(newer_functions) / sizeof(*newer_functions); i++)
+		*newer_functions[i].real = dlsym(handle, newer_functions[i].name);
+}
 
 int cryptsetup_load(struct error *err)
 {
@@ -110,5 +154,6 @@ int cryptsetup_load(struct error *err)
 					 dlerror());
 		}
 	}
+	find_newer(handle);
 	return 0;
 }

@@ -6,14 +6,12 @@
 #include "luks/lock.h"
 #include "luks/token.h"
 
-/* How long another command may be at work on the device. */
-enum { LOCK_MS = 10000 };
-
 /* The keyslot goes first: cut short after it, a harmless token is left, never a keyslot that nobody knows of. */
-int luks_unbind(struct luks_device *device, int keyslot, struct error *err)
+int luks_unbind(struct luks_device *device, int keyslot, struct deadline deadline,
+		struct error *err)
 {
 	LUKS_BINDING_AUTO struct luks_binding binding = {0};
-	FD_AUTO int lock = lock_device(device->path, deadline_in_ms(LOCK_MS), err);
+	FD_AUTO int lock = lock_device(device->path, deadline, err);
 	int rc = lock < 0 ? lock : luks_reload(device, err);
 
 	if (rc == 0)

@@ -157,7 +157,7 @@ static int unbind_once(struct luks_device *device, struct pin_context *context,
 		       const struct secret *key)
 {
 	(void)key;
-	return luks_unbind(device, 1, context->err);
+	return luks_unbind(device, 1, context->deadline, context->err);
 }
 
 static int run(command what)

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is known of a device's bindings without opening one. */
+#include "luks/device.h"
+
+#include "base/json.h"
+#include "luks/token.h"
+
+#include <errno.h>
+#include <string.h>
+
+int luks_version(const struct luks_device *device)
+{
+	const char *type = crypt_get_type(device->crypt);
+
+	return type && strcmp(type, CRYPT_LUKS1) == 0 ? 1 : 2;
+}
+
+/* The keyslot of a binding that agrees: the wanted one, if it does, else the first; -1 for none. */
+static int find_agreeing(const struct luks_bindings *all, const struct luks_bind *wanted)
+{
+	int found = -1;
+
+	for (size_t i = 0; i < all->count; i++) {
+		const struct luks_binding *binding = &all->binding[i];
+
+		if ((found >= 0 && binding->keyslot != wanted->keyslot) ||
+		    !pin_agrees(binding->jwe, wanted->pin, wanted->config))
+			continue;
+		found = binding->keyslot;
+	}
+	return found;
+}
+
+int luks_check_unbound(struct luks_device *device, const struct luks_bind *wanted,
+		       struct error *err)
+{
+	LUKS_BINDINGS_AUTO struct luks_bindings all = {0};
+	int found;
+
+	if (luks_list(device, &all, NULL) < 0)
+		return error_nomem(err);
+	found = find_agreeing(&all, wanted);
+	if (found < 0)
+		return 0;
+	if (wanted->keyslot >= 0 && wanted->keyslot != found)
+		return error_set(err, -EEXIST,
+				 "%s is already bound by this configuration in slot %d, not %d",
+				 device->path, found, wanted->keyslot);
+	return error_set(err, -EALREADY, "%s is already bound by this configuration in slot %d",
+			 device->path, found);
+}
+
+json_t *luks_list_damaged(struct luks_device *device)
+{
+	json_t *damaged = json_array();
+
+	for (int token = 0; token < token_max(); token++) {
+		LUKS_BINDING_AUTO struct luks_binding binding = TOKEN_NONE;
+		struct error why = {0};
+
+		if (token_read(device, token, &binding, &why) == -EBADMSG &&
+		    json_array_append_new(damaged, json_pack("{s:i, s:s}", "token", token, "reason",
+							     why.text)) < 0)
+			json_drop(&damaged);
+	}
+	return damaged;
+}
