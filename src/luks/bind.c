@@ -88,6 +88,10 @@ static int bind_draft(struct luks_device *device, struct pin_context *context,
 		rc = draft_passphrase(draft, context->err);
 	if (rc == 0)
 		rc = draft_seal(context, wanted->pin, wanted->config, draft, unproved);
+	if (rc == 0)
+		rc = draft_look_again(device, wanted->volume_key, context->err);
+	if (rc == 0)
+		rc = find_room(device, wanted, draft, context->err);
 	return rc < 0 ? rc : draft_write(device, wanted->volume_key, draft, -1, context->err);
 }
 

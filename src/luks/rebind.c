@@ -107,6 +107,8 @@ static int rewrap(struct luks_device *device, struct pin_context *context,
 		rc = draft_seal(context, wanted->pin, wanted->config, &draft, unproved);
 	if (rc == 0 && unproved->code < 0 && !wanted->unproved)
 		rc = error_set(context->err, unproved->code, "%s", unproved->text);
+	if (rc == 0)
+		rc = draft_look_again_at(device, wanted->volume_key, old, context->err);
 	if (rc < 0)
 		return rc;
 	now.jwe = draft.jwe;
@@ -141,23 +143,31 @@ static int finish(struct luks_device *device, struct pin_context *context,
 	int rc = luks_recover(unfinished, context, &passphrase);
 
 	if (rc == 0)
+		rc = draft_look_again_at(device, wanted->volume_key, unfinished, context->err);
+	if (rc == 0)
 		rc = luks_test_passphrase(device, unfinished->keyslot, &passphrase, context->err);
 	return rc < 0 ? rc
 		      : take_the_place(device, unfinished, &passphrase, wanted->volume_key,
 				       context->err);
 }
 
+static int find_room(struct luks_device *device, struct draft *draft, struct error *full)
+{
+	int rc = draft_find_keyslot(device, -1, &draft->keyslot, full);
+
+	return rc < 0 ? rc : draft_find_token(device, -1, &draft->token, full);
+}
+
 /* Steps 1 to 5. Returns 1 when there is no room for step 1, before anything is written. */
 static int replace(struct luks_device *device, struct pin_context *context,
-		   const struct luks_rebind *wanted, struct error *unproved)
+		   const struct luks_rebind *wanted, const struct luks_binding *old,
+		   struct error *unproved)
 {
 	DRAFT_AUTO struct draft draft = {0};
 	LUKS_BINDING_AUTO struct luks_binding now = TOKEN_NONE;
 	struct error full = {0};
-	int rc = draft_find_keyslot(device, -1, &draft.keyslot, &full);
+	int rc = find_room(device, &draft, &full);
 
-	if (rc == 0)
-		rc = draft_find_token(device, -1, &draft.token, &full);
 	if (rc == -ENOSPC)
 		return 1;
 	rc = draft_passphrase(&draft, context->err);
@@ -165,8 +175,13 @@ static int replace(struct luks_device *device, struct pin_context *context,
 		rc = draft_seal(context, wanted->pin, wanted->config, &draft, unproved);
 	if (rc == 0 && unproved->code < 0 && !wanted->unproved)
 		rc = error_set(context->err, unproved->code, "%s", unproved->text);
+	if (rc == 0)
+		rc = draft_look_again_at(device, wanted->volume_key, old, context->err);
 	if (rc == 0) {
-		rc = draft_write(device, wanted->volume_key, &draft, wanted->keyslot, &full);
+		rc = find_room(device, &draft, &full);
+		if (rc == 0)
+			rc = draft_write(device, wanted->volume_key, &draft, wanted->keyslot,
+					 &full);
 		if (rc < 0 && rc != -ENOSPC)
 			(void)error_set(context->err, rc, "%s", full.text);
 	}
@@ -204,7 +219,7 @@ static int rebind(struct luks_device *device, struct pin_context *context,
 			       "again when the binding's servers answer",
 			       device->path, old.left);
 	if (rc == 0)
-		rc = replace(device, context, wanted, unproved);
+		rc = replace(device, context, wanted, &old, unproved);
 	if (rc <= 0)
 		return rc;
 	rc = rewrap(device, context, wanted, &old, unproved);
