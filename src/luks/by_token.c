@@ -68,7 +68,9 @@ static int try_keyslots(struct luks_device *device, const json_t *keyslots,
 	json_array_foreach(keyslots, i, number) {
 		const char *text = json_string_value(number);
 
-		rc = text ? luks_volume_key(device, atoi(text), passphrase, key, err) : rc;
+		rc = text ? luks_volume_key(device, (int)strtol(text, NULL, 10), passphrase, key,
+					    err)
+			  : rc;
 		if (rc >= 0)
 			return rc;
 	}

@@ -45,7 +45,7 @@ static void add_all(struct matching *matching, const json_t *pins)
 }
 
 /* Finds a JWE for a configuration: one that is free, or one whose holder finds another. */
-static bool find_partner(struct matching *matching, int config) /* NOLINT(misc-no-recursion) */
+static bool find_partner(struct matching *matching, int config)
 {
 	for (size_t i = 0; i < matching->count; i++) {
 		if (matching->seen[i] ||

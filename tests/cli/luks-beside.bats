@@ -230,10 +230,11 @@ every_command() {
 	cryptsetup token import --token-id 1 --json-file token "$disk"
 	echo '{"type":"clevis2","keyslots":[],"nbde":{"intended":0}}' >token2
 	cryptsetup token import --token-id 2 --json-file token2 "$disk"
-	cryptsetup token export --token-id 1 "$disk" >token
-	cryptsetup token export --token-id 2 "$disk" >token2
+	{ cryptsetup token export --token-id 1 "$disk" && cryptsetup token export --token-id 2 "$disk"; } >were
 	is_there() {
-		cryptsetup token export --token-id 1 "$disk" | cmp - token && cryptsetup token export --token-id 2 "$disk" | cmp - token2
+		cryptsetup token export --token-id 1 "$disk" >are
+		cryptsetup token export --token-id 2 "$disk" >>are
+		cmp were are
 	}
 	every_command is_there
 	opens "$disk" 0 "$pass"
@@ -244,9 +245,10 @@ every_command() {
 	for damaged in '{"type":"clevis","keyslots":[]}' '{"type":"clevis","keyslots":[],"jwe":1}' '{"type":"clevis","keyslots":["0"],"jwe":[]}'; do
 		cp --sparse=always "$bound" "$disk"
 		echo "$damaged" | cryptsetup token import --token-id 7 "$disk"
-		cryptsetup token export --token-id 7 "$disk" >token
+		cryptsetup token export --token-id 7 "$disk" >was
 		is_there() {
-			cryptsetup token export --token-id 7 "$disk" | cmp - token
+			cryptsetup token export --token-id 7 "$disk" >is
+			cmp was is
 		}
 		every_command is_there
 		opens "$disk" 0 "$pass"

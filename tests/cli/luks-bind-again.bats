@@ -148,7 +148,7 @@ is_bound_anew() {
 	local pids=() n
 	make_disk
 	for n in {1..8}; do
-		clevis luks bind --idempotent -y -k "$pass" -d "$disk" tang "$config" >said.$n 2>&1 3>&- &
+		clevis luks bind --idempotent -y -k "$pass" -d "$disk" tang "$config" >"said.$n" 2>&1 3>&- &
 		pids+=($!)
 	done
 	for n in "${pids[@]}"; do
@@ -163,7 +163,8 @@ is_bound_anew() {
 
 # warns LINE…: bound, and these are the warnings, without their beginning.
 warns() {
-	[ "$status" = 0 ] && [ -z "$output" ] || { show_result && return 1; }
+	[ "$status" = 0 ]
+	says ''
 	diff <(printf 'clevis-luks-bind: warning: %s\n' "$@") <(printf '%s\n' "$stderr")
 }
 

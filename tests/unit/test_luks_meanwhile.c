@@ -69,7 +69,7 @@ static int no_question(void *arg, const char *const *thumbprints, size_t count, 
 
 typedef int (*meanwhile)(void *, const char *const *, size_t, struct error *);
 
-static int bind(meanwhile happens, int keyslot, int token)
+static int bind_tang(meanwhile happens, int keyslot, int token)
 {
 	struct pin_context context = {
 		.deadline = deadline_in_ms(10000), .ask = happens, .err = &err};
@@ -112,7 +112,7 @@ static int make_disk(void **state)
 			 0);
 	assert_int_equal(luks_open(image, &device, &err), 0);
 	assert_int_equal(luks_volume_key(device, -1, &passphrase, &key, &err), 0);
-	assert_int_equal(bind(no_question, 1, 0), 1);
+	assert_int_equal(bind_tang(no_question, 1, 0), 1);
 	return 0;
 }
 
@@ -156,7 +156,7 @@ static int format_meanwhile(void *arg, const char *const *thumbprints, size_t co
 static void test_bind_does_not_write_to_a_device_that_was_formatted_meanwhile(void **state)
 {
 	(void)state;
-	assert_int_equal(bind(format_meanwhile, -1, -1), -ESTALE);
+	assert_int_equal(bind_tang(format_meanwhile, -1, -1), -ESTALE);
 	assert_non_null(strstr(err.text, "it was formatted anew meanwhile"));
 	check_header_is_as_then();
 }
@@ -186,20 +186,20 @@ static int take_keyslot_and_token_2(void *arg, const char *const *thumbprints, s
 static void test_bind_takes_what_is_still_free(void **state)
 {
 	(void)state;
-	assert_int_equal(bind(take_keyslot_and_token_2, -1, -1), 3);
+	assert_int_equal(bind_tang(take_keyslot_and_token_2, -1, -1), 3);
 }
 
 static void test_bind_does_not_take_what_somebody_has_taken_meanwhile(void **state)
 {
 	(void)state;
-	assert_int_equal(bind(take_keyslot_and_token_2, 2, -1), -EEXIST);
+	assert_int_equal(bind_tang(take_keyslot_and_token_2, 2, -1), -EEXIST);
 	check_header_is_as_then();
 }
 
 static void test_bind_does_not_take_a_token_that_somebody_has_written_meanwhile(void **state)
 {
 	(void)state;
-	assert_int_equal(bind(take_keyslot_and_token_2, -1, 2), -EEXIST);
+	assert_int_equal(bind_tang(take_keyslot_and_token_2, -1, 2), -EEXIST);
 	check_header_is_as_then();
 }
 

@@ -62,7 +62,7 @@ static int usage_error(const char *why)
 	return usage();
 }
 
-static int check_options(int argc, char *argv[], struct options *options)
+static int check_options(int argc, char *const argv[], struct options *options)
 {
 	if (!options->device)
 		return usage_error("Did not specify a device!");
