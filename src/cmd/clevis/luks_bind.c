@@ -62,19 +62,17 @@ static int usage_error(const char *why)
 	return usage();
 }
 
-static int check_options(int argc, char *const argv[], struct options *options)
+/* `words`: how many arguments are no options. */
+static int check_options(const struct options *options, int words)
 {
 	if (!options->device)
 		return usage_error("Did not specify a device!");
 	if (options->existing_token && options->key_file && strcmp(options->key_file, "-") != 0)
 		return usage_error("Either a token (-e) or a key file (-k) authorises, not both!");
-	if (argc - optind != 2)
-		return usage_error(argc == optind ? "Did not specify a pin!"
-				   : argc - optind == 1
-					   ? "Did not specify a pin config!"
-					   : "There are arguments behind the configuration!");
-	options->pin = argv[optind];
-	options->config = argv[optind + 1];
+	if (words != 2)
+		return usage_error(words == 0	? "Did not specify a pin!"
+				   : words == 1 ? "Did not specify a pin config!"
+						: "There are arguments behind the configuration!");
 	return 0;
 }
 
@@ -112,7 +110,11 @@ static int read_options(int argc, char *argv[], struct options *options)
 			return usage();
 		}
 	}
-	return check_options(argc, argv, options);
+	if (argc - optind == 2) {
+		options->pin = argv[optind];
+		options->config = argv[optind + 1];
+	}
+	return check_options(options, argc - optind);
 }
 
 static int by_token(struct luks_device *device, const struct options *options, struct secret *key,
