@@ -56,9 +56,9 @@ program() { # NAME: there is one of that name on PATH
 @test "commands in one word, and the programs of these names" {
 	offers 'luks-unbind luks-unlock' -- clevis luks-un
 	offers 'encrypt-sss' -- clevis encrypt-s
-	offers '--timeout -d -h -s' -- clevis luks-list -
-	offers '--timeout -d -h -s' -- clevis-luks-list -
-	offers '--timeout -d -h -s' -- /usr/bin/clevis-luks-list -
+	offers '--json -d -h -p -s' -- clevis luks-list -
+	offers '--json -d -h -p -s' -- clevis-luks-list -
+	offers '--json -d -h -p -s' -- /usr/bin/clevis-luks-list -
 	offers '--timeout -h' -- clevis-decrypt ''
 }
 
@@ -75,17 +75,24 @@ program() { # NAME: there is one of that name on PATH
 }
 
 @test "the options of a command, but for those that are there" {
-	offers '--timeout -d -f -h -k -s -t -y' -- clevis luks bind -
-	offers '--timeout -h -k -s -t' -- clevis luks bind -fyd disk.img -
-	offers '-d -f -h -k -s -t -y' -- clevis luks bind --timeout 5 -
-	offers '-d -f -h -k -s -t -y' -- clevis luks bind --timeout=5 -
-	offers '-d -f -h -k -s -t -y' -- clevis luks bind --timeout = 5 -
+	offers '--idempotent --timeout -d -e -f -h -k -s -t -y' -- clevis luks bind -
+	offers '--idempotent --timeout -e -h -k -s -t' -- clevis luks bind -fyd disk.img -
+	offers '--timeout -d -e -f -h -k -s -t -y' -- clevis luks bind --idempotent -
+	offers '--idempotent -d -e -f -h -k -s -t -y' -- clevis luks bind --timeout 5 -
+	offers '--idempotent -d -e -f -h -k -s -t -y' -- clevis luks bind --timeout=5 -
+	offers '--idempotent -d -e -f -h -k -s -t -y' -- clevis luks bind --timeout = 5 -
 	offers '--timeout -d -h -n' -- clevis luks unlock -t1 ''
 	offers '--timeout -d -f -h -s -y' -- clevis luks edit -c '{}' --unproved ''
 	offers '--timeout -d -h -q -r -s -y' -- clevis luks report --json -
 	offers '' -- clevis luks unlock -n ''
 	offers '' -- clevis luks bind --timeout ''
 	offers '' -- clevis luks bind --timeout = ''
+}
+
+@test "a long option is one, and not the letters that it is made of" {
+	offers '--timeout --unproved -c -d -f -h -s -y' -- clevis luks edit -
+	offers '--timeout -c -d -f -h -s -y' -- clevis luks edit --unproved -
+	offers '-d -h -p -s' -- clevis luks list --json -
 }
 
 @test "-y of encrypt: behind the configuration" {
