@@ -56,14 +56,14 @@ test_fails() { # TEXT SLOT
 	cryptsetup luksKillSlot -q "$disk" 1 --key-file "$pass"
 	cryptsetup luksAddKey -q --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --key-slot 1 --key-file "$pass" "$disk" "$keys.log"
 	edit_token "$disk" 0 'j["keyslots"] = ["1"]'
-	test_fails 'the passphrase opens no keyslot' 1
+	test_fails 'slot 1: the recovered passphrase does not open the keyslot' 1
 }
 
 @test "-t: only that slot is tried" {
 	# The passphrase of slot 1 in a token that claims slot 2, of which the person knows the passphrase.
 	cryptsetup luksAddKey -q --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --key-slot 2 --key-file "$pass" "$disk" "$pass"
 	edit_token "$disk" 0 'j["keyslots"] = ["2"]'
-	test_fails 'the passphrase opens no keyslot' 2
+	test_fails 'slot 2: the recovered passphrase does not open the keyslot' 2
 	test_fails 'no Clevis binding in that slot' 1
 }
 
