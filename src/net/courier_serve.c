@@ -79,15 +79,18 @@ struct route {
 };
 
 struct porter {
-	int fd; /* requests come from here */
+	int fd;	    /* requests come from here */
+	int answer; /* the way for the answer to the one at hand; -1: none */
 	size_t count;
 	struct route route[COURIERS_MAX];
 	char buffer[COURIER_MESSAGE_MAX];
 };
 
+/* In a courier: what others ask is none of its business, and they wait for the end of what it would keep open. */
 static void close_all(struct porter *porter)
 {
 	fd_close(&porter->fd);
+	fd_close(&porter->answer);
 	for (size_t i = 0; i < porter->count; i++)
 		fd_close(&porter->route[i].fd);
 }
@@ -146,7 +149,7 @@ static struct route *find_route(struct porter *porter, const struct net_request 
 }
 
 /* One that cannot be passed on is dropped: who asked sees its way for the answer closed. */
-static void pass_on(struct porter *porter, size_t size, int with)
+static void pass_on(struct porter *porter, size_t size)
 {
 	struct net_request request;
 	struct deadline deadline;
@@ -157,7 +160,7 @@ static void pass_on(struct porter *porter, size_t size, int with)
 		route = find_route(porter, &request);
 	if (!route)
 		return;
-	rc = courier_send(route->fd, porter->buffer, size, with);
+	rc = courier_send(route->fd, porter->buffer, size, porter->answer);
 	if (rc < 0 && rc != -EAGAIN)
 		remove_route(porter, route);
 }
@@ -166,13 +169,11 @@ void courier_serve(int fd)
 {
 	static struct porter porter;
 	ssize_t size;
-	int with = -1;
 
 	porter.fd = fd;
-	while ((size = courier_receive(fd, porter.buffer, &with)) > 0) {
-		pass_on(&porter, (size_t)size, with);
-		fd_close(&with);
+	while ((size = courier_receive(fd, porter.buffer, &porter.answer)) > 0) {
+		pass_on(&porter, (size_t)size);
+		fd_close(&porter.answer);
 	}
-	close_all(&porter);
 	_exit(EXIT_SUCCESS);
 }
