@@ -50,9 +50,8 @@ static int read_options(int argc, char *argv[], struct options *options)
 
 static int check_bound(struct luks_device *device, int keyslot, struct error *err)
 {
-	LUKS_BINDING_AUTO struct luks_binding binding = {0};
 	struct error why = {0};
-	int rc = luks_find(device, keyslot, &binding, &why);
+	int rc = luks_check_bound(device, keyslot, &why);
 
 	return rc < 0 ? error_set(err, rc, "No clevis slot detected on device %s:%d! (%s)",
 				  luks_path(device), keyslot, why.text)
