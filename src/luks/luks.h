@@ -177,9 +177,10 @@ enum luks_mapping_flag {
 };
 
 struct luks_mapping {
-	const char *name; /* of the mapped device */
-	unsigned flags;	  /* of enum luks_mapping_flag */
-	bool persistent; /* LUKS2: store the flags in the header, in place of those that are there */
+	const char *name;   /* of the mapped device */
+	unsigned flags;	    /* of enum luks_mapping_flag */
+	bool persistent;    /* LUKS2: store them in the header, in place of those there */
+	const char *device; /* where the data is; NULL: where the header is */
 };
 
 /*
@@ -191,13 +192,6 @@ struct luks_mapping {
  */
 int luks_unlock(struct luks_device *device, struct pin_context *context,
 		const struct luks_mapping *mapping, int only, void (*report)(const struct error *));
-
-/*
- * Opens a device whose header is elsewhere: `header` is a block device or a file; messages name it. Returns as luks_open(); -errno with
- * `err` filled when `device` cannot be used.
- */
-int luks_open_detached(const char *device, const char *header, struct luks_device **opened,
-		       struct error *err);
 
 /* Paths of devices; the caller's. */
 struct luks_paths {

@@ -194,6 +194,17 @@ static int check_persistent(struct luks_device *device, const struct luks_mappin
 	return rc < 0 ? device_error(device, rc, "cannot store options in its header", err) : 0;
 }
 
+/* To be done when the bindings are known: libluksmeta would look for them there. */
+static int attach_data(struct luks_device *device, const struct luks_mapping *mapping,
+		       struct error *err)
+{
+	int rc = 0;
+
+	if (mapping && mapping->device)
+		rc = crypt_set_data_device(device->crypt, mapping->device);
+	return rc < 0 ? device_error(device, rc, mapping->device, err) : 0;
+}
+
 /* What is in the header already is replaced, as `cryptsetup open --persistent` does. */
 static int store_flags(struct luks_device *device, const struct luks_mapping *mapping,
 		       struct deadline deadline, struct error *err)
@@ -222,6 +233,8 @@ int luks_unlock(struct luks_device *device, struct pin_context *context,
 
 	if (rc == 0)
 		rc = find_bindings(&opening, only);
+	if (rc == 0)
+		rc = attach_data(device, mapping, context->err);
 	if (rc == 0)
 		rc = open_by_any(&opening);
 	if (rc >= 0 && mapping && mapping->persistent &&

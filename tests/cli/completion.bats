@@ -80,7 +80,12 @@ program() { # NAME: there is one of that name on PATH
 	offers '-d -f -h -k -s -t -y' -- clevis luks bind --timeout 5 -
 	offers '-d -f -h -k -s -t -y' -- clevis luks bind --timeout=5 -
 	offers '-d -f -h -k -s -t -y' -- clevis luks bind --timeout = 5 -
-	offers '--timeout -d -h -n' -- clevis luks unlock -t1 ''
+	offers '--all --header --timeout -d -h -n -o' -- clevis luks unlock -t1 ''
+	offers '--all --header --timeout -d -h -o -t' -- clevis luks unlock -d disk.img -o --readonly -n x -
+	offers '--all --timeout -d -h -n -o -t' -- clevis luks unlock --header x ''
+	offers '--header --timeout -d -h -n -o -t' -- clevis luks unlock --all ''
+	offers '--perf-no_read_workqueue --perf-no_write_workqueue' -- clevis luks unlock -o --perf-n
+	offers '-d -s -y' -- clevis luks report --timeout 5 --json -qrh ''
 	offers '' -- clevis luks unlock -n ''
 	offers '' -- clevis luks bind --timeout ''
 	offers '' -- clevis luks bind --timeout = ''
@@ -97,6 +102,12 @@ program() { # NAME: there is one of that name on PATH
 	offers 'file sss tang' -- clevis luks bind ''
 	offers 'tang' -- clevis luks bind -y -d /dev/disk/by-path/pci-0000 : 00 : 1f.2 -k key t
 	offers '' -- clevis luks bind -d disk.img tang ''
+}
+
+@test "unlock --header: files" {
+	touch header.img
+	offers 'header.img' -- clevis luks unlock --header head
+	offers 'header.img' -- clevis luks unlock --header = head
 }
 
 @test "-d: folders, files and devices" {

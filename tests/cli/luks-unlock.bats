@@ -247,9 +247,25 @@ repeat_d() {
 	call clevis luks unlock -d data -o '--header=header --test-passphrase'
 	succeeds
 	call clevis luks unlock -d nope --header header -t 1
-	fails 1 'luks: header: nope: ' 'Test for token slot 1 on device nope failed.'
+	fails 1 'nope: No such file or directory' 'Test for token slot 1 on device nope failed.'
 	call clevis luks unlock -d data --header nope -t 1
 	fails 1 'nope is not a supported LUKS device' 'Test for token slot 1 on device data failed.'
+}
+
+@test "--header of LUKS1, where the bindings are beside the keyslots" {
+	truncate -s 8M header data
+	cryptsetup luksFormat -q --type luks1 --pbkdf-force-iterations 1000 header "$pass"
+	if ! clevis luks bind -y -k "$pass" -d header tang "$(tang_config "$url")" 2>said; then
+		grep -q libluksmeta said && skip "no libluksmeta"
+		cat said
+		return 1
+	fi
+	call clevis luks unlock -d data --header header -o --test-passphrase
+	succeeds
+	call clevis luks unlock -d header -n "$name" -o --persistent
+	fails 1 'luks: header: cannot store options in its header: ' 'header could not be opened.'
+	can_map || call clevis luks unlock -d data --header header -n "$name"
+	can_map || fails 1 'luks: header: cannot map it: ' 'data could not be opened.'
 }
 
 @test "what only one device can have, and --all beside -d: usage" {

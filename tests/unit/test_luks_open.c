@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * luks/open.c, find.c and detached.c: which binding opens a device when some do not, what is tried on which keyslot, and which
+ * luks/open.c and find.c: which binding opens a device when some do not, what is tried on which keyslot, and which
  * devices wait to be opened. Servers that are late or silent; libcryptsetup's activation is watched, and maps nothing.
  */
 #include "keyfile.h"
@@ -26,9 +26,10 @@ static const char passphrase_text[] = "a person's own";
 static struct {
 	int count;
 	int keyslot[ACTIVATIONS_MAX];
-	char name[64];	/* of the last mapping; "" for a test */
-	uint32_t flags; /* of the last */
-	int fail;	/* the next one fails with this code */
+	char name[64];	  /* of the last mapping; "" for a test */
+	char device[160]; /* of the last: where the data is */
+	uint32_t flags;	  /* of the last */
+	int fail;	  /* the next one fails with this code */
 	int forks;
 } watch;
 
@@ -49,6 +50,7 @@ int __wrap_crypt_activate_by_passphrase(struct crypt_device *cd, const char *nam
 	if (watch.count < ACTIVATIONS_MAX)
 		watch.keyslot[watch.count++] = keyslot;
 	watch.flags = flags;
+	(void)snprintf(watch.device, sizeof(watch.device), "%s", crypt_get_device_name(cd));
 	(void)snprintf(watch.name, sizeof(watch.name), "%s", name ? name : "");
 	watch.fail = 0;
 	return fail ? fail
@@ -452,7 +454,7 @@ static void test_mapping_has_its_name_and_the_options_asked_for(void **state)
 	(void)state;
 	bind_local(1);
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		const struct luks_mapping mapping = {"mapped", rows[i].flag, false};
+		const struct luks_mapping mapping = {"mapped", rows[i].flag, false, NULL};
 
 		assert_int_equal(unlock_in(8000, &mapping), 1);
 		assert_string_equal(watch.name, "mapped");
@@ -463,7 +465,7 @@ static void test_mapping_has_its_name_and_the_options_asked_for(void **state)
 
 static void test_options_are_stored_when_the_device_is_open_and_not_else(void **state)
 {
-	struct luks_mapping mapping = {"mapped", LUKS_MAP_DISCARDS, true};
+	struct luks_mapping mapping = {"mapped", LUKS_MAP_DISCARDS, true, NULL};
 
 	(void)state;
 	bind_local(1);
@@ -476,26 +478,28 @@ static void test_options_are_stored_when_the_device_is_open_and_not_else(void **
 	mapping.flags = LUKS_MAP_NO_READ_WORKQUEUE;
 	assert_int_equal(unlock_in(8000, &mapping), 1);
 	assert_int_equal(stored_flags(), CRYPT_ACTIVATE_NO_READ_WORKQUEUE);
+	/* That a device is to be read-only is not kept there. */
+	mapping.flags = LUKS_MAP_SAME_CPU | LUKS_MAP_READONLY;
+	assert_int_equal(unlock_in(8000, &mapping), 1);
+	assert_int_equal(watch.flags, CRYPT_ACTIVATE_SAME_CPU_CRYPT | CRYPT_ACTIVATE_READONLY);
+	assert_int_equal(stored_flags(), CRYPT_ACTIVATE_SAME_CPU_CRYPT);
 }
 
-static void test_detached_header_opens_and_a_missing_device_does_not(void **state)
+static void test_data_elsewhere_is_mapped_by_the_header_that_was_opened(void **state)
 {
-	struct luks_device *device = NULL;
-	struct pin_context context;
 	char data[160];
+	const struct luks_mapping mapping = {.name = "mapped", .device = data};
 
 	(void)state;
-	bind_local(1);
+	bind_server(0, 1);
 	(void)snprintf(data, sizeof(data), "%s/data", folder.path);
-	assert_true(luks_open_detached(data, image, &device, &err) < 0);
+	assert_true(unlock_in(8000, &mapping) < 0);
 	assert_non_null(strstr(err.text, data));
+	assert_int_equal(books[0].recoveries, 0);
 	folder_write(&folder, "data", "");
 	assert_int_equal(truncate(data, IMAGE_SIZE), 0);
-	assert_true(luks_open_detached(image, data, &device, &err) < 0);
-	assert_int_equal(luks_open_detached(data, image, &device, &err), 0);
-	context = context_in(8000);
-	assert_int_equal(luks_unlock(device, &context, NULL, -1, NULL), 1);
-	luks_close(&device);
+	assert_int_equal(unlock_in(8000, &mapping), 1);
+	assert_string_equal(watch.device, data);
 }
 
 /* --- Which devices wait ---------------------------------------------------------------------------------------------- */
@@ -670,7 +674,7 @@ int main(int argc, char *argv[])
 		CASE(test_volume_key_comes_by_any_binding_that_opens),
 		CASE(test_mapping_has_its_name_and_the_options_asked_for),
 		CASE(test_options_are_stored_when_the_device_is_open_and_not_else),
-		CASE(test_detached_header_opens_and_a_missing_device_does_not),
+		CASE(test_data_elsewhere_is_mapped_by_the_header_that_was_opened),
 		CASE(test_devices_that_hold_luks_are_found_in_order),
 		CASE(test_device_with_a_holder_is_left_out),
 		CASE(test_device_whose_uuid_is_mapped_is_left_out),

@@ -7,9 +7,12 @@
 #include "cmd/clevis/unlock.h"
 #include "luks/luks.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 enum { OPTION_ALL = 256, OPTION_HEADER };
 
@@ -114,11 +117,14 @@ void unlock_complain(const struct unlocking *unlocking, const char *path, const 
 		(void)fprintf(stderr, "%s could not be opened.\n", path);
 }
 
-static int map_or_test(const struct unlocking *unlocking, struct luks_device *device,
-		       struct pin_context *context)
+static int map_or_test(const struct unlocking *unlocking, const char *path,
+		       struct luks_device *device, struct pin_context *context)
 {
 	FREE_AUTO char *default_name = NULL;
-	struct luks_mapping mapping = {unlocking->name, unlocking->flags, unlocking->persistent};
+	struct luks_mapping mapping = {.name = unlocking->name,
+				       .flags = unlocking->flags,
+				       .persistent = unlocking->persistent,
+				       .device = unlocking->header ? path : NULL};
 
 	if (unlocking->test)
 		return luks_unlock(device, context, NULL, unlocking->keyslot, warn);
@@ -138,21 +144,25 @@ static bool has_binding(struct luks_device *device)
 	LUKS_BINDINGS_AUTO struct luks_bindings all = {0};
 	struct error why = {0};
 
-	return luks_list(device, &all, &why) < 0 || all.count > 0 || why.code < 0;
+	return luks_is_initialised(device, &why) != 0 &&
+	       (luks_list(device, &all, &why) < 0 || all.count > 0 || why.code < 0);
 }
 
 int unlock_device(const struct unlocking *unlocking, const char *path, struct pin_context *context,
 		  bool *unbound)
 {
 	struct luks_device *device = NULL;
-	int rc = unlocking->header
-			 ? luks_open_detached(path, unlocking->header, &device, context->err)
-			 : luks_open(path, &device, context->err);
+	int rc = 0;
 
+	/* Of no use for a test, but a name that is wrong must not pass one. */
+	if (unlocking->header && access(path, R_OK) != 0)
+		rc = error_set(context->err, -errno, "%s: %s", path, strerror(errno));
+	if (rc == 0)
+		rc = luks_open(unlocking->header ? unlocking->header : path, &device, context->err);
 	if (rc == 0 && unbound)
 		*unbound = !has_binding(device);
 	if (rc == 0 && !(unbound && *unbound))
-		rc = map_or_test(unlocking, device, context);
+		rc = map_or_test(unlocking, path, device, context);
 	luks_close(&device);
 	return rc < 0 ? rc : 0;
 }
