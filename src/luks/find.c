@@ -147,7 +147,7 @@ static int add_if_locked(const struct finding *finding, const char *name, struct
 			 struct error *err)
 {
 	FREE_AUTO char *path = NULL;
-	char uuid[UUID_SIZE + 1];
+	char uuid[UUID_SIZE + 1] = "";
 	int rc;
 
 	if (has_holder(finding, name))
@@ -167,7 +167,7 @@ int luks_find_locked(const char *sysfs, const char *dev, struct luks_paths *path
 {
 	__attribute__((cleanup(finding_free))) struct finding finding = {.sysfs = sysfs,
 									 .dev = dev};
-	LUKS_PATHS_AUTO struct luks_paths found = {0};
+	struct luks_paths found = {0};
 	char folder[PATH_MAX];
 	int rc = 0;
 	int count;
@@ -184,8 +184,8 @@ int luks_find_locked(const char *sysfs, const char *dev, struct luks_paths *path
 	for (int i = 0; rc == 0 && i < count; i++)
 		rc = add_if_locked(&finding, finding.names[i]->d_name, &found, err);
 	if (rc < 0)
-		return rc;
-	*paths = found;
-	found = (struct luks_paths){0};
-	return 0;
+		luks_paths_free(&found);
+	else
+		*paths = found;
+	return rc;
 }

@@ -160,13 +160,13 @@ static int find_bindings(struct opening *opening, int only)
 static int open_by_any(struct opening *opening)
 {
 	const struct pin_choice choice = {.take = take, .fail = note_failure, .arg = opening};
+	const struct luks_bindings *all = &opening->all;
 	const json_t *jwes[PIN_CHOICE_MAX];
-	size_t count = opening->all.count < PIN_CHOICE_MAX ? opening->all.count : PIN_CHOICE_MAX;
 	int rc;
 
-	for (size_t i = 0; i < count; i++)
-		jwes[i] = opening->all.binding[i].jwe;
-	rc = pin_open_any(opening->context, jwes, count, &choice);
+	for (size_t i = 0; i < all->count && i < PIN_CHOICE_MAX; i++)
+		jwes[i] = all->binding[i].jwe;
+	rc = pin_open_any(opening->context, jwes, all->count, &choice);
 	if (rc < 0) {
 		if (opening->last.code < 0)
 			*opening->context->err = opening->last;

@@ -73,4 +73,4 @@ int courier_send(int fd, const char *message, size_t size, int with);
  * Receives a message into `buffer` (COURIER_MESSAGE_MAX bytes). Returns its size and in `*with` the descriptor that came with it, the
  * caller's, or -1; 0 when nobody can send any more, -errno.
  */
-ssize_t courier_receive(int fd, char *buffer, int *with);
+ssize_t courier_receive(int fd, void *buffer, int *with);

@@ -141,7 +141,7 @@ int courier_send(int fd, const char *message, size_t size, int with)
 	return sent < 0 ? -errno : 0;
 }
 
-ssize_t courier_receive(int fd, char *buffer, int *with)
+ssize_t courier_receive(int fd, void *buffer, int *with)
 {
 	union control control = {0};
 	struct iovec part = {buffer, COURIER_MESSAGE_MAX};

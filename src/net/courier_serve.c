@@ -104,7 +104,8 @@ static struct route *add_route(struct porter *porter, char *name)
 	if (porter->count == COURIERS_MAX ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
 		return NULL;
-	*route = (struct route){.name = name, .fd = ends[0], .pid = program_fork()};
+	*route = (struct route){.fd = ends[0], .pid = program_fork()};
+	route->name = name;
 	if (route->pid == 0) {
 		(void)close(ends[0]);
 		close_all(porter);

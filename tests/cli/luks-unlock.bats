@@ -158,7 +158,8 @@ repeat_d() {
 	start_badserver kept "$adv" "$real"
 	second=$url
 	bind_at disk.img sss "{\"t\":2,\"pins\":{\"tang\":[$(tang_config "$first"),$(tang_config "$second")]}}"
-	: >"$helper_log" >"$log"
+	: >"$helper_log"
+	: >"$log"
 	repeat_d 16
 	call clevis luks unlock "${devices[@]}" -t 1
 	succeeds

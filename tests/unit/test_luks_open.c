@@ -386,7 +386,7 @@ static void test_trouble_with_the_device_ends_the_search(void **state)
 
 static void test_when_time_is_up_each_binding_is_told_of(void **state)
 {
-	int64_t before = unit_now_ms();
+	int64_t before;
 
 	(void)state;
 	bind_server(0, 1);
@@ -531,6 +531,7 @@ static void write_file(const char *name, const void *data, size_t size)
 /* A block device of the machine; `uuid` of its LUKS header, NULL: it holds something else. */
 static void make_device(const char *name, const char *uuid)
 {
+	static const unsigned char magic[] = {'L', 'U', 'K', 'S', 0xba, 0xbe, 0, 2};
 	char path[128];
 	char head[512] = "no LUKS";
 
@@ -543,7 +544,7 @@ static void make_device(const char *name, const char *uuid)
 		if (*c == '!')
 			*c = '/';
 	if (uuid) {
-		memcpy(head, "LUKS\xba\xbe\0\2", 8);
+		memcpy(head, magic, sizeof(magic));
 		(void)snprintf(head + 168, 40, "%s", uuid);
 	}
 	write_file(path, head, sizeof(head));

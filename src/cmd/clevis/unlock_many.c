@@ -82,9 +82,10 @@ static void finish(struct many *many, pid_t pid, const char *path)
 size_t unlock_many(const struct unlocking *unlocking, const char *const paths[], size_t count,
 		   struct pin_context *context, size_t *unbound)
 {
-	struct many many = {.unlocking = unlocking, .context = context, .unbound = unbound};
+	struct many many = {.unlocking = unlocking, .context = context};
 	pid_t pids[AT_ONCE];
 
+	many.unbound = unbound;
 	net_session_share(context->session);
 	luks_prepare();
 	/* Whose turn it is takes the place of the one that has been there longest. */
