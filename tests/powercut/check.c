@@ -145,7 +145,7 @@ static void look_at_bindings(struct look *look, struct verdict *verdict)
 		bool marked = passphrase && is_active(look->facts, found->mark) &&
 			      opens(look, found->mark, passphrase);
 
-		verdict->bindings += is_active(look->facts, found->keyslot);
+		verdict->bindings += is_active(look->facts, found->keyslot) && found->mark < 0;
 		verdict->opening += good;
 		verdict->behaviour = hash_number(2U * good + marked, verdict->behaviour);
 		bound |= found->keyslot >= 0 ? 1U << found->keyslot : 0;
@@ -210,6 +210,18 @@ struct verdict check_state(struct checker *checker, unsigned least)
 	return verdict;
 }
 
+/* The keyslots of a binding: that which it names, and that which a mark names if it is proved to be the binding's. */
+static uint32_t owned(struct look *look, const struct bound *bound)
+{
+	const struct secret *passphrase = sealed_passphrase(bound->jwe);
+	uint32_t keyslots = bound->keyslot >= 0 ? 1U << bound->keyslot : 0;
+
+	if (passphrase && is_active(look->facts, bound->mark) &&
+	    opens(look, bound->mark, passphrase))
+		keyslots |= 1U << bound->mark;
+	return keyslots;
+}
+
 static void read_person(struct checker *checker, const char *pass)
 {
 	struct error err = {0};
@@ -237,8 +249,7 @@ void check_base(struct checker *checker, const struct format *format, struct ima
 	memcpy(checker->base_area, look.area, sizeof(look.area));
 	checker->base_unbound = look.facts->active;
 	for (size_t i = 0; i < look.facts->count; i++)
-		if (look.facts->bound[i].keyslot >= 0)
-			checker->base_unbound &= ~(1U << look.facts->bound[i].keyslot);
+		checker->base_unbound &= ~owned(&look, &look.facts->bound[i]);
 	judge(&look, 0, &verdict);
 	if (verdict.loss)
 		die("not a disk to begin with", verdict.loss);

@@ -26,7 +26,7 @@ struct checker {
 struct verdict {
 	const char *loss;  /* what is lost; NULL: nothing */
 	const char *stray; /* what a command left behind; NULL: nothing */
-	unsigned bindings; /* with a keyslot */
+	unsigned bindings; /* with a keyslot and without a mark */
 	unsigned opening;  /* those whose passphrase opens it */
 	uint64_t
 		behaviour; /* equal for states that every program takes for the same, but for keyslots that nothing names */

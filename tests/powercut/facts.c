@@ -85,11 +85,16 @@ static void read_keyslots(const json_t *metadata, struct facts *facts)
 	json_decref(digest);
 }
 
+/* A second keyslot is one that the binding is about to leave. */
 static int read_mark(const json_t *token)
 {
+	const char *second = json_string_value(
+		json_array_get(json_object_get(token, "keyslots"), 1));
 	const char *name;
 	json_t *mark;
 
+	if (second)
+		return (int)strtol(second, NULL, 10);
 	json_object_foreach(json_object_get(token, "nbde"), name, mark)
 		return (int)json_integer_value(mark);
 	return -1;
