@@ -142,6 +142,16 @@ static bool read_tokens(const json_t *metadata, struct facts *facts)
 	return good;
 }
 
+static uint64_t identify(struct crypt_device *cd, const struct image *image)
+{
+	const char *text = NULL;
+
+	(void)image;
+	if (crypt_dump_json(cd, &text, 0) < 0)
+		return 0;
+	return hash_bytes(text, strlen(text), 0);
+}
+
 static struct facts *read_facts(struct crypt_device *cd, const struct image *image)
 {
 	struct facts *facts = calloc(1, sizeof(*facts));
@@ -155,7 +165,6 @@ static struct facts *read_facts(struct crypt_device *cd, const struct image *ima
 		return NULL;
 	}
 	metadata = json_loads(text, 0, NULL);
-	facts->id = hash_text(text, 0);
 	facts_read_areas(cd, facts);
 	read_keyslots(metadata, facts);
 	good = read_tokens(metadata, facts);
@@ -166,4 +175,4 @@ static struct facts *read_facts(struct crypt_device *cd, const struct image *ima
 	return NULL;
 }
 
-const struct format format_luks2 = {"luks2", CRYPT_LUKS2, find_parts, read_facts};
+const struct format format_luks2 = {"luks2", CRYPT_LUKS2, find_parts, identify, read_facts};

@@ -48,25 +48,51 @@ static void find_parts(const struct image *image, struct part parts[static PARTS
 	parts[1] = end < data ? (struct part){end, data - end} : (struct part){0, 0};
 }
 
+/* Returns the size of the JWE, or whatever the metadata slot holds; negative when there is nothing. */
+static int load_slot(struct crypt_device *cd, int slot, luksmeta_uuid_t uuid,
+		     char text[static JWE_MAX])
+{
+	memset(uuid, 0, sizeof(luksmeta_uuid_t));
+	return luksmeta_load(cd, slot, uuid, text, JWE_MAX);
+}
+
+static uint64_t identify(struct crypt_device *cd, const struct image *image)
+{
+	static char text[JWE_MAX];
+	unsigned char header[BLOCK];
+	luksmeta_uuid_t uuid;
+	uint64_t id;
+
+	if (pread(image->fd, header, sizeof(header), 0) != (ssize_t)sizeof(header))
+		return 0;
+	id = hash_bytes(header, HEADER, 0);
+	for (int i = 0; i < SLOTS; i++) {
+		int size = load_slot(cd, i, uuid, text);
+
+		if (size >= 0)
+			id = hash_bytes(text, (size_t)size,
+					hash_bytes(uuid, sizeof(uuid), hash_number(i, id)));
+	}
+	return id;
+}
+
 static void read_slot(struct crypt_device *cd, int slot, struct facts *facts)
 {
 	static char text[JWE_MAX];
 	struct bound *bound = &facts->bound[facts->count];
-	luksmeta_uuid_t uuid = {0};
-	int size = luksmeta_load(cd, slot, uuid, text, sizeof(text));
+	bool active = facts->active >> slot & 1;
+	luksmeta_uuid_t uuid;
+	int size = load_slot(cd, slot, uuid, text);
 
 	if (size < 0)
 		return;
-	facts->id = hash_number((uint64_t)slot, facts->id);
-	for (int i = 0; i < size; i++)
-		facts->id = hash_number((unsigned char)text[i], facts->id);
 	if (memcmp(uuid, clevis_uuid, sizeof(uuid)) != 0) {
-		facts->others ^= hash_number((uint64_t)slot, hash_number(uuid[0], facts->id));
+		facts->others ^= hash_bytes(text, (size_t)size,
+					    hash_bytes(uuid, sizeof(uuid), slot));
 		return;
 	}
-	*bound = (struct bound){.keyslot = facts->active & 1U << slot ? slot : -1,
-				.mark = facts->active & 1U << slot ? -1 : slot,
-				.preferred = true};
+	*bound = (struct bound){
+		.keyslot = active ? slot : -1, .mark = active ? -1 : slot, .preferred = true};
 	if (jose_jwe_parse_compact(text, (size_t)size, &bound->jwe, NULL) == 0)
 		facts->count++;
 }
@@ -84,10 +110,9 @@ static struct facts *read_facts(struct crypt_device *cd, const struct image *ima
 	for (size_t i = 0; i < SLOTS; i++)
 		facts->keyslot[i] = hash_bytes(header + SLOTS_AT + i * SLOT_SIZE, SLOT_SIZE,
 					       hash_bytes(header, SLOTS_AT, 0));
-	facts->id = hash_bytes(header, HEADER, 0);
 	for (int i = 0; i < SLOTS; i++)
 		read_slot(cd, i, facts);
 	return facts;
 }
 
-const struct format format_luks1 = {"luks1", CRYPT_LUKS1, find_parts, read_facts};
+const struct format format_luks1 = {"luks1", CRYPT_LUKS1, find_parts, identify, read_facts};

@@ -95,8 +95,10 @@ static void judge_again(struct simulation *simulation, size_t epoch, const struc
 
 static void resume(struct simulation *simulation, size_t epoch, const struct verdict *before)
 {
-	struct again again = run_command(simulation->command, 0);
+	struct again again;
 
+	simulation->image.is_foreign = true;
+	again = run_command(simulation->command, 0);
 	simulation->resumed++;
 	judge_again(simulation, epoch, before, &again);
 }
@@ -176,9 +178,11 @@ static int time_command(struct simulation *simulation)
 
 static void kill_once(struct simulation *simulation, int after)
 {
-	struct again again = run_command(simulation->command, after);
+	struct again again;
 	struct verdict verdict;
 
+	simulation->image.is_foreign = true;
+	again = run_command(simulation->command, after);
 	simulation->killed += again.status < 0;
 	simulation->midway += again.status < 0 && is_changed(simulation);
 	verdict = check_state(&simulation->checker, simulation->least);

@@ -25,7 +25,9 @@ uint64_t hash_bytes(const void *data, size_t size, uint64_t seed)
 		hash = (hash ^ word) * 0x9e3779b97f4a7c15U;
 		hash ^= hash >> 29;
 	}
-	return hash_number(hash, seed);
+	word = 0;
+	memcpy(&word, bytes + size / sizeof(word) * sizeof(word), size % sizeof(word));
+	return hash_number(hash ^ word, seed);
 }
 
 uint64_t hash_text(const char *text, uint64_t seed)
