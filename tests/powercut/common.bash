@@ -91,9 +91,21 @@ add_bindings() { # START FILE
 	esac && case $1 in claimed) claim "$2" 2 5 ;; esac
 }
 
+# A disk on which a command was cut short behind so many epochs: START is OF-COMMAND-EPOCHS, OF being another start.
+make_cut_disk() { # FORMAT HEADER START FILE
+	local of command epochs
+	IFS=- read -r of command epochs <<<"$3"
+	make_disk "$1" "$2" "$of" && cp --sparse=always "$disks/$1-$2-$of" "$4" || return
+	commands "$command" "$4"
+	NBDE_RECORD=$4.record NBDE_RECORD_IMAGE=$4 LD_PRELOAD=$RECORD "$good" luks "${arguments[@]}" &&
+		"$SIMULATE" --base "$disks/$1-$2-$of" --image "$4" --record "$4.record" --final "$4" --pass "$pass" --type "$1" \
+			--leave "$epochs" -- "$good"
+}
+
 make_disk() { # FORMAT HEADER START
 	local file=$disks/$1-$2-$3
 	[ -e "$file" ] && return
+	case $3 in *-*) make_cut_disk "$@" "$file" && return ;; esac
 	format "$1" "$2" "$file.new" && add_bindings "$3" "$file.new" && mv "$file.new" "$file"
 }
 

@@ -394,6 +394,8 @@ void epochs_visit(struct image *image, const char *path, const struct epochs_lim
 		abort();
 	memcpy(walk.durable, image->content, image->size);
 	for (size_t at = 0; at < size; at += sizeof(entry) + entry.size) {
+		if (limits->stop > 0 && counts->epochs == limits->stop)
+			break;
 		if (size - at < sizeof(entry))
 			die("a damaged record", path);
 		memcpy(&entry, record + at, sizeof(entry));

@@ -131,6 +131,22 @@ static void visit(void *arg, size_t epoch)
 	image_renew_all(&simulation->image);
 }
 
+static void visit_nothing(void *arg, size_t epoch)
+{
+	(void)arg;
+	(void)epoch;
+}
+
+/* Leaves the image as a cut behind so many epochs would. */
+static void leave(struct simulation *simulation, const char *record, const char *epochs)
+{
+	struct epochs_counts counts = {0};
+
+	simulation->limits.stop = strtoul(epochs, NULL, 10);
+	simulation->limits.enumerated = simulation->limits.sampled = 0;
+	epochs_visit(&simulation->image, record, &simulation->limits, visit_nothing, NULL, &counts);
+}
+
 static void simulate(struct simulation *simulation, const char *record, const char *final)
 {
 	struct epochs_counts counts = {0};
@@ -214,6 +230,7 @@ enum {
 	KEEP,
 	KILLS,
 	DROP,
+	LEAVE,
 	MORE,
 	PASS,
 	RECORD,
@@ -239,6 +256,8 @@ static const struct option long_options[] = {
 	{"samples", required_argument, NULL, SAMPLES},
 	{"seed", required_argument, NULL, SEED},
 	{"keep", required_argument, NULL, KEEP},
+	{"leave", required_argument, NULL,
+	 LEAVE}, /* no cut: only leave the image as it is behind so many epochs */
 	{"drop-flushes", no_argument, NULL, DROP},
 	{0}};
 
@@ -295,6 +314,8 @@ int main(int argc, char *argv[])
 	set_up(&simulation, values);
 	if (simulation.kills > 0)
 		kill_often(&simulation);
+	else if (values[LEAVE])
+		leave(&simulation, values[RECORD], values[LEAVE]);
 	else
 		simulate(&simulation, values[RECORD], values[FINAL]);
 	return simulation.losses + simulation.strays > 0 ? EXIT_LOST : EXIT_SUCCESS;
