@@ -112,6 +112,7 @@ make_disk() { # FORMAT HEADER START
 # ---- what is cut
 
 # Leaves the arguments of clevis in `arguments`, how many bindings it adds in `more`, and what it may say in `refusal`.
+# shellcheck disable=SC2034 # for whoever calls it
 commands() { # COMMAND FILE
 	more=0 refusal='^$'
 	case $1 in

@@ -339,6 +339,7 @@ static void write_sector(struct walk *walk, uint64_t number, const unsigned char
 	walk->touched = realloc(walk->touched, (walk->step_count + 1) * sizeof(*walk->touched));
 	if (!walk->steps || !walk->touched)
 		abort();
+	walk->touched[walk->step_count] = (struct touched){0};
 	walk->steps[walk->step_count++] = (struct step){number, bytes, walk->calls, 0, 0};
 }
 

@@ -52,7 +52,6 @@ static void find_parts(const struct image *image, struct part parts[static PARTS
 static int load_slot(struct crypt_device *cd, int slot, luksmeta_uuid_t uuid,
 		     char text[static JWE_MAX])
 {
-	memset(uuid, 0, sizeof(luksmeta_uuid_t));
 	return luksmeta_load(cd, slot, uuid, text, JWE_MAX);
 }
 
@@ -60,7 +59,7 @@ static uint64_t identify(struct crypt_device *cd, const struct image *image)
 {
 	static char text[JWE_MAX];
 	unsigned char header[BLOCK];
-	luksmeta_uuid_t uuid;
+	luksmeta_uuid_t uuid = {0};
 	uint64_t id;
 
 	if (pread(image->fd, header, sizeof(header), 0) != (ssize_t)sizeof(header))
@@ -81,7 +80,7 @@ static void read_slot(struct crypt_device *cd, int slot, struct facts *facts)
 	static char text[JWE_MAX];
 	struct bound *bound = &facts->bound[facts->count];
 	bool active = facts->active >> slot & 1;
-	luksmeta_uuid_t uuid;
+	luksmeta_uuid_t uuid = {0};
 	int size = load_slot(cd, slot, uuid, text);
 
 	if (size < 0)

@@ -178,7 +178,7 @@ static bool is_changed(const struct simulation *simulation)
 
 static int time_command(struct simulation *simulation)
 {
-	int longest = 0;
+	int longest = 1;
 
 	for (int i = 0; i < TIMED_RUNS; i++) {
 		struct again again = run_command(simulation->command, 0);
