@@ -45,7 +45,7 @@ format() { # FORMAT HEADER FILE
 	local options=(--type luks2 --luks2-metadata-size 16k) size=3M
 	case $1-$2 in
 	luks2-default) options=(--type luks2) size=17M ;;
-	luks2-middle) options+=(--luks2-keyslots-size 2M) ;;
+	luks2-middle) options+=(--luks2-keyslots-size 1M --key-size 256) ;;
 	luks2-small) options+=(--luks2-keyslots-size 776k) ;;
 	luks2-pair) options+=(--luks2-keyslots-size 520k) ;;
 	luks1-*) options=(--type luks1) ;;

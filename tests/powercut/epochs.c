@@ -24,7 +24,7 @@ enum { VERSIONS_MAX = 64, CALLS_ENUMERATED = 10 };
  * An epoch of so many sectors is key material, of which each sector counts as much as the next: fewer states are drawn there, in which
  * a key derivation is paid for each.
  */
-enum { MATERIAL = 256, MATERIAL_SHARE = 8, MATERIAL_REGULAR = 64 };
+enum { MATERIAL = 64, MATERIAL_SHARE = 16, MATERIAL_REGULAR = 32 };
 
 /* A sector that was written in this epoch. */
 struct touched {
