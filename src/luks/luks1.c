@@ -239,6 +239,22 @@ int luks1_write(struct luks_device *device, const struct secret *volume_key,
 	return rc;
 }
 
+/* The slot of the one that was to take the keyslot's place, -1 for none. */
+static int find_spare_of(struct luks_device *device, int keyslot)
+{
+	for (int slot = 0; slot < device_keyslots(device); slot++) {
+		METADATA_AUTO struct metadata found = {0};
+		PENDING_AUTO struct pending pending = {0};
+
+		if (metadata_read(device, slot, &found, NULL) == 0 &&
+		    found.kind == METADATA_PENDING && found.text &&
+		    pending_parse(device, found.text, &pending, NULL) == 0 &&
+		    pending.replaces == keyslot && slot != keyslot)
+			return slot;
+	}
+	return -1;
+}
+
 static int check_bound(struct luks_device *device, int keyslot, struct error *err)
 {
 	METADATA_AUTO struct metadata found = {0};
@@ -246,21 +262,40 @@ static int check_bound(struct luks_device *device, int keyslot, struct error *er
 
 	if (rc > 0)
 		rc = metadata_read(device, keyslot, &found, err);
-	if (rc < 0)
+	if (rc < 0 || found.kind == METADATA_BOUND || found.kind == METADATA_PENDING ||
+	    find_spare_of(device, keyslot) >= 0)
 		return rc;
-	if (found.kind == METADATA_NONE || found.kind == METADATA_FOREIGN)
-		return error_set(err, -ENOENT,
-				 "The LUKSMeta slot %d on device %s is already empty.", keyslot,
-				 device->path);
-	return 0;
+	return error_set(err, -ENOENT, "The LUKSMeta slot %d on device %s is already empty.",
+			 keyslot, device->path);
 }
 
-static int unbind(struct luks_device *device, int keyslot, struct error *err)
+/* A spare keyslot of another number of iterations is somebody's who has added it since. */
+static int remove_spare(struct luks_device *device, int spare, struct error *err)
 {
-	int rc = check_bound(device, keyslot, err);
+	METADATA_AUTO struct metadata found = {0};
+	PENDING_AUTO struct pending pending = {0};
+	int rc = metadata_read(device, spare, &found, err);
 
 	if (rc == 0)
-		rc = draft_kill_keyslot(device, keyslot, err);
+		rc = pending_parse(device, found.text, &pending, err);
+	return rc < 0 ? rc : luks1_remove_spare(device, spare, &pending, err);
+}
+
+/* The one that was to take the keyslot's place goes first: left alone, it would take it. */
+static int unbind(struct luks_device *device, int keyslot, struct error *err)
+{
+	METADATA_AUTO struct metadata found = {0};
+	int rc = check_bound(device, keyslot, err);
+	int spare = rc == 0 ? find_spare_of(device, keyslot) : -1;
+
+	if (spare >= 0)
+		rc = remove_spare(device, spare, err);
+	if (rc == 0)
+		rc = metadata_read(device, keyslot, &found, err);
+	/* Without metadata, what is in the keyslot is not ours. */
+	if (rc < 0 || found.kind == METADATA_NONE || found.kind == METADATA_FOREIGN)
+		return rc;
+	rc = draft_kill_keyslot(device, keyslot, err);
 	return rc < 0 ? rc : metadata_wipe(device, keyslot, err);
 }
 

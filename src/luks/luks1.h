@@ -100,6 +100,13 @@ int luks1_take_the_place(struct luks_device *device, int spare, const struct pen
 			 struct error *err);
 
 /*
+ * Removes a pending binding and its spare keyslot, unless that has another number of iterations than the pending one says: then it
+ * is somebody's who has added it since. Returns 0, -errno with `err` filled.
+ */
+int luks1_remove_spare(struct luks_device *device, int spare, const struct pending *pending,
+		       struct error *err);
+
+/*
  * Proof on the disk, read afresh: the slot holds `text`, and the passphrase opens the keyslot. Returns 0; -EIO, -EPERM, … with
  * `err` filled.
  */

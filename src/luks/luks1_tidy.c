@@ -4,8 +4,7 @@
 
 #include <errno.h>
 
-/* The spare keyslot does not open: the cut killed it by half, or somebody has added one of that number since, which is left. */
-static int remove_dead(struct luks_device *device, int spare, const struct pending *pending,
+int luks1_remove_spare(struct luks_device *device, int spare, const struct pending *pending,
 		       struct error *err)
 {
 	struct keyslot_sign sign;
@@ -34,8 +33,9 @@ static int resume(struct luks_device *device, struct pin_context *context, int s
 		rc = draft_look_again_at(device, NULL, &binding, context->err);
 	if (rc == 0)
 		rc = luks_volume_key(device, spare, &passphrase, &key, context->err);
+	/* The cut killed it by half, or somebody has added one of that number since, which is left. */
 	if (rc == -EPERM)
-		return remove_dead(device, spare, pending, context->err);
+		return luks1_remove_spare(device, spare, pending, context->err);
 	if (rc < 0)
 		return rc;
 	if (!still_opens)

@@ -96,21 +96,24 @@ static int check_bound(struct luks_device *device, int keyslot, struct error *er
 {
 	LUKS_BINDING_AUTO struct luks_binding binding = LUKS_BINDING_NONE;
 
-	return luks_find(device, keyslot, &binding, err);
+	return luks_find_for_rebind(device, keyslot, &binding, err);
 }
 
-/* The keyslot goes first: cut short after it, a harmless token is left, never a keyslot that nobody knows of. */
+/* The one that was to take the keyslot's place goes first: left alone, it would take it. */
 static int unbind(struct luks_device *device, int keyslot, struct error *err)
 {
-	LUKS_BINDING_AUTO struct luks_binding binding = LUKS_BINDING_NONE;
-	int rc = luks_find(device, keyslot, &binding, err);
+	LUKS_BINDINGS_AUTO struct luks_bindings all = {0};
+	int rc = check_bound(device, keyslot, err);
 
 	if (rc == 0)
-		rc = draft_kill_keyslot(device, keyslot, err);
-	if (rc < 0)
-		return rc;
-	rc = crypt_token_json_set(device->crypt, binding.token, NULL);
-	return rc < 0 ? device_error(device, rc, "cannot remove the token", err) : 0;
+		rc = luks_list(device, &all, NULL);
+	for (size_t i = 0; rc == 0 && i < all.count; i++)
+		if (all.binding[i].replaces == keyslot)
+			rc = token_unbind(device, &all.binding[i], err);
+	for (size_t i = 0; rc == 0 && i < all.count; i++)
+		if (all.binding[i].keyslot == keyslot)
+			rc = token_unbind(device, &all.binding[i], err);
+	return rc;
 }
 
 const struct luks_format luks2_format = {

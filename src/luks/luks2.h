@@ -32,6 +32,13 @@ int token_check_room(struct luks_device *device, const char *text, struct error 
 int token_write(struct luks_device *device, const struct luks_binding *binding, struct error *err);
 
 /*
+ * Removes a binding that is known to be ours: the keyslots that its token names, and then the token. One whose keyslot was only intended
+ * must be proved to be ours first; its token then names it, so that a cut in the middle of killing it leaves no doubt. Returns 0,
+ * -errno with `err` filled.
+ */
+int token_unbind(struct luks_device *device, struct luks_binding *binding, struct error *err);
+
+/*
  * Proof on the disk, read afresh: the token reads as it would be written, and the passphrase opens the keyslot. Returns 0; -EIO,
  * -EPERM, … with `err` filled.
  */

@@ -10,26 +10,26 @@ static bool is_bound(struct luks_device *device, int keyslot)
 	return luks_find(device, keyslot, &binding, NULL) == 0;
 }
 
-/* Removes a keyslot that was intended, if it is of ours. Returns whether nothing is left of it. */
-static bool remove_intended(struct luks_device *device, struct pin_context *context,
-			    const struct luks_binding *binding)
+/* Of a token without a keyslot: removes it, and the keyslot that was intended if that is of ours. */
+static void remove_intended(struct luks_device *device, struct pin_context *context,
+			    struct luks_binding *binding)
 {
 	SECRET_AUTO struct secret passphrase = {0};
 	struct pin_context own = *context;
 	struct error why = {0};
 	int keyslot = binding->intended;
 
-	if (!device_keyslot_in_use(device, keyslot) || is_bound(device, keyslot))
-		return true;
 	own.err = &why;
-	if (luks_recover(binding, &own, &passphrase) < 0) {
+	if (keyslot < 0 || !device_keyslot_in_use(device, keyslot) || is_bound(device, keyslot)) {
+		binding->intended = -1;
+	} else if (luks_recover(binding, &own, &passphrase) < 0) {
 		format_warn_left(context, device, keyslot, why.text);
-		return false;
+		return;
+	} else if (luks_test_passphrase(device, keyslot, &passphrase, NULL) < 0) {
+		/* Somebody else's that has taken the number since: not ours to touch. */
+		binding->intended = -1;
 	}
-	/* Somebody else's that has taken the number since: not ours to touch. */
-	if (luks_test_passphrase(device, keyslot, &passphrase, NULL) < 0)
-		return true;
-	return crypt_keyslot_destroy(device->crypt, keyslot) == 0;
+	(void)token_unbind(device, binding, NULL);
 }
 
 /* Removes the keyslot that a binding has left, as long as its token names it, too: killed by half or not, it is ours. */
@@ -57,10 +57,7 @@ static int resume(struct luks_device *device, struct pin_context *context,
 		return rc;
 	if (rc >= 0 && !still_opens)
 		return luks2_take_the_place(device, spare, &passphrase, &key, context->err);
-	rc = draft_kill_keyslot(device, spare->keyslot, context->err);
-	if (rc == 0)
-		(void)crypt_token_json_set(device->crypt, spare->token, NULL);
-	return rc;
+	return token_unbind(device, spare, context->err);
 }
 
 static void tidy_token(struct luks_device *device, struct pin_context *context,
@@ -78,8 +75,12 @@ static void tidy_token(struct luks_device *device, struct pin_context *context,
 		return;
 	}
 	if (binding->keyslot < 0) {
-		if (binding->intended < 0 || remove_intended(device, context, binding))
-			(void)crypt_token_json_set(device->crypt, binding->token, NULL);
+		remove_intended(device, context, binding);
+		return;
+	}
+	/* It was found to be ours, and to be removed. */
+	if (binding->keyslot == binding->intended) {
+		(void)token_unbind(device, binding, NULL);
 		return;
 	}
 	if (binding->left < 0 || !remove_left(device, binding))

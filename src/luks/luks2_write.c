@@ -21,6 +21,28 @@ int token_write(struct luks_device *device, const struct luks_binding *binding, 
 	return rc < 0 ? device_error(device, rc, "cannot write the token", err) : 0;
 }
 
+/* The library takes a keyslot out of the token together with its key. */
+int token_unbind(struct luks_device *device, struct luks_binding *binding, struct error *err)
+{
+	const bool is_left = binding->left >= 0 &&
+			     crypt_token_is_assigned(device->crypt, binding->token,
+						     binding->left) == 0;
+	int rc = 0;
+
+	if (binding->keyslot < 0 && binding->intended >= 0) {
+		binding->keyslot = binding->intended;
+		rc = token_write(device, binding, err);
+	}
+	if (rc == 0 && is_left)
+		rc = draft_kill_keyslot(device, binding->left, err);
+	if (rc == 0 && binding->keyslot >= 0)
+		rc = draft_kill_keyslot(device, binding->keyslot, err);
+	if (rc < 0)
+		return rc;
+	rc = crypt_token_json_set(device->crypt, binding->token, NULL);
+	return rc < 0 ? device_error(device, rc, "cannot remove the token", err) : 0;
+}
+
 int token_prove(const struct luks_device *device, const struct luks_binding *binding,
 		const struct secret *passphrase, struct error *err)
 {
@@ -44,16 +66,28 @@ int token_prove(const struct luks_device *device, const struct luks_binding *bin
 	return rc < 0 ? rc : 0;
 }
 
-/* The keyslot, and then the token, which names none any more. In this order, so that a cut leaves a token that says whose the keyslot is. */
+/*
+ * On a handle of its own: had somebody else changed the header meanwhile, ours would be refused. Only what is ours goes: the keyslot that
+ * our passphrase opens, and the token.
+ */
 static void undo(const struct luks_device *device, const struct draft *draft)
 {
 	LUKS_BINDING_AUTO struct luks_binding found = LUKS_BINDING_NONE;
-	struct luks_device *fresh = draft_undo_keyslot(device, draft);
+	struct luks_device *fresh = NULL;
+	bool is_ours;
 
-	if (!fresh)
+	if (luks_open(device->path, &fresh, NULL) < 0)
 		return;
-	if (token_read(fresh, draft->token, &found, NULL) == 0 && found.keyslot < 0)
-		(void)crypt_token_json_set(fresh->crypt, draft->token, NULL);
+	is_ours = device_keyslot_in_use(fresh, draft->keyslot) &&
+		  luks_test_passphrase(fresh, draft->keyslot, &draft->passphrase, NULL) >= 0;
+	if (token_read(fresh, draft->token, &found, NULL) == 0) {
+		if (!is_ours)
+			found.intended = -1;
+		if (is_ours || found.keyslot < 0)
+			(void)token_unbind(fresh, &found, NULL);
+	} else if (is_ours) {
+		(void)draft_kill_keyslot(fresh, draft->keyslot, NULL);
+	}
 	luks_close(&fresh);
 }
 
