@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is known of a device's bindings without opening one. */
-#include "luks/device.h"
+#include "luks/draft.h"
 
 #include "base/json.h"
 #include "luks/token.h"
@@ -40,8 +40,10 @@ int luks_check_unbound(struct luks_device *device, const struct luks_bind *wante
 	if (luks_list(device, &all, NULL) < 0)
 		return error_nomem(err);
 	found = find_agreeing(&all, wanted);
-	if (found < 0)
-		return 0;
+	if (found < 0) /* what stands in the wanted slot is something else */
+		return wanted->keyslot < 0
+			       ? 0
+			       : draft_find_keyslot(device, wanted->keyslot, &found, err);
 	if (wanted->keyslot >= 0 && wanted->keyslot != found)
 		return error_set(err, -EEXIST,
 				 "%s is already bound by this configuration in slot %d, not %d",

@@ -5,6 +5,8 @@
  * formatted anew, or whose header was restored, it would write the header that it remembers, and all data were lost.
  */
 #include "luks/draft.h"
+#include "luks/tidy.h"
+#include "luks/token.h"
 
 #include <errno.h>
 
@@ -31,4 +33,14 @@ int draft_look_again_at(struct luks_device *device, const struct secret *volume_
 			       "luks: %s: the binding in keyslot %d was changed meanwhile",
 			       device->path, binding->keyslot);
 	return rc;
+}
+
+bool tidy_is_still_there(struct luks_device *device, const struct luks_binding *binding)
+{
+	LUKS_BINDING_AUTO struct luks_binding now = TOKEN_NONE;
+
+	return luks_reload(device, NULL) == 0 &&
+	       token_read(device, binding->token, &now, NULL) == 0 &&
+	       now.keyslot == binding->keyslot && now.intended == binding->intended &&
+	       now.left == binding->left && json_equal(now.jwe, binding->jwe);
 }

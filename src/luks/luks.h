@@ -20,7 +20,7 @@ int luks_open(const char *path, struct luks_device **device, struct error *err);
 
 void luks_close(struct luks_device **device);
 
-/* Reads the header again, which somebody else may have written since. Returns as luks_open(). */
+/* Reads the header again, which somebody else may have written since. Returns as luks_open(); on failure the device is as it was. */
 int luks_reload(struct luks_device *device, struct error *err);
 
 /* The path the device was opened by, and the UUID of its header. Both valid until luks_close(). */
@@ -90,7 +90,7 @@ struct luks_bind {
 /*
  * Finds out whether the device has a binding by the wanted pin and configuration already (pin_agrees()); nobody is asked, nothing is
  * written, and the volume key is not needed. Returns 0 when it has none; with `err` filled: -EALREADY when it has (`DEV is already bound by this
- * configuration in slot N`), -EEXIST when a keyslot is wanted and the binding is in another; -ENOMEM.
+ * configuration in slot N`), -EEXIST when a keyslot is wanted and the binding is in another, or something else is in that; -ENOMEM.
  */
 int luks_check_unbound(struct luks_device *device, const struct luks_bind *wanted,
 		       struct error *err);

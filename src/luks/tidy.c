@@ -44,6 +44,10 @@ static bool remove_left(struct luks_device *device, struct pin_context *context,
 		warn(context, device, keyslot, why.text);
 		return false;
 	}
+	if (!tidy_is_still_there(device, binding))
+		return false;
+	if (!device_keyslot_in_use(device, keyslot) || is_bound(device, keyslot))
+		return true;
 	/* Somebody else's that has taken the number since: not ours to touch. */
 	if (luks_test_passphrase(device, keyslot, &passphrase, NULL) < 0)
 		return true;

@@ -10,3 +10,9 @@
  * and told to the context's `warn`. The lock must be held. Never fails.
  */
 void tidy(struct luks_device *device, struct pin_context *context);
+
+/*
+ * Reads the header again, when something was waited for: says whether the token of a binding is as it was. When it is not, nothing that was
+ * found out about it counts.
+ */
+bool tidy_is_still_there(struct luks_device *device, const struct luks_binding *binding);
