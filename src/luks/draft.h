@@ -26,8 +26,8 @@ int draft_seal(struct pin_context *context, const char *pin, const json_t *confi
 	       struct draft *draft, struct error *unproved);
 
 /*
- * Reads the header again: to be called when something was waited for, before keyslot and token are found and written. Returns 0; -ESTALE with `err`
- * filled when the volume key is no longer the device's, and the codes of luks_open().
+ * Reads the header again: to be called when something was waited for, before keyslot and token are found and written.
+ * Returns 0; -ESTALE with `err` filled when the volume key is no longer the device's, and the codes of luks_open().
  */
 int draft_look_again(struct luks_device *device, const struct secret *volume_key,
 		     struct error *err);

@@ -12,7 +12,7 @@
 void tidy(struct luks_device *device, struct pin_context *context);
 
 /*
- * Reads the header again, when something was waited for: says whether the token of a binding is as it was. When it is not, nothing that was
- * found out about it counts.
+ * Reads the header again, when something was waited for: says whether the token of a binding is as it was. When it is
+ * not, nothing that was found out about it counts.
  */
 bool tidy_is_still_there(struct luks_device *device, const struct luks_binding *binding);

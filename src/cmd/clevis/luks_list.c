@@ -137,7 +137,10 @@ static void add_binding(const struct luks_binding *binding, json_t *bindings, js
 						      "token", binding->token, "reason", err.text));
 }
 
-/* Prints JSON in ASCII, without anything that a terminal would obey: DEL is the one such character that JSON leaves as it is. */
+/*
+ * Prints JSON in ASCII, without anything that a terminal would obey: DEL is the one such character that JSON leaves
+ * as it is.
+ */
 static void print_safely(const json_t *json)
 {
 	FREE_AUTO char *text = json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII);
