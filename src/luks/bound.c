@@ -1,19 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is known of a device's bindings without opening one. */
-#include "luks/draft.h"
+#include "luks/format.h"
 
 #include "base/json.h"
-#include "luks/token.h"
 
 #include <errno.h>
 #include <string.h>
-
-int luks_version(const struct luks_device *device)
-{
-	const char *type = crypt_get_type(device->crypt);
-
-	return type && strcmp(type, CRYPT_LUKS1) == 0 ? 1 : 2;
-}
 
 /* The keyslot of a binding that agrees: the wanted one, if it does, else the first; -1 for none. */
 static int find_agreeing(const struct luks_bindings *all, const struct luks_bind *wanted)
@@ -37,7 +29,8 @@ int luks_check_unbound(struct luks_device *device, const struct luks_bind *wante
 	LUKS_BINDINGS_AUTO struct luks_bindings all = {0};
 	int found;
 
-	if (luks_list(device, &all, NULL) < 0)
+	/* A LUKS1 device that is not initialised has no bindings. */
+	if (luks_list(device, &all, NULL) == -ENOMEM)
 		return error_nomem(err);
 	found = find_agreeing(&all, wanted);
 	if (found < 0) /* what stands in the wanted slot is something else */
@@ -54,16 +47,5 @@ int luks_check_unbound(struct luks_device *device, const struct luks_bind *wante
 
 json_t *luks_list_damaged(struct luks_device *device)
 {
-	json_t *damaged = json_array();
-
-	for (int token = 0; token < token_max(); token++) {
-		LUKS_BINDING_AUTO struct luks_binding binding = TOKEN_NONE;
-		struct error why = {0};
-
-		if (token_read(device, token, &binding, &why) == -EBADMSG &&
-		    json_array_append_new(damaged, json_pack("{s:i, s:s}", "token", token, "reason",
-							     why.text)) < 0)
-			json_drop(&damaged);
-	}
-	return damaged;
+	return device->format->list_damaged(device);
 }

@@ -3,10 +3,9 @@
  * The volume key by a token that is there: ours, one that names a key of the kernel's keyrings, one of a plugin of
  * libcryptsetup.
  */
-#include "luks/device.h"
+#include "luks/luks2.h"
 
 #include "base/json.h"
-#include "luks/token.h"
 
 #include <errno.h>
 #include <linux/keyctl.h>
@@ -28,7 +27,7 @@ static int read_token(struct luks_device *device, int token, json_t **parsed, st
 static int by_ours(struct luks_device *device, int token, struct pin_context *context,
 		   struct secret *key)
 {
-	LUKS_BINDING_AUTO struct luks_binding binding = TOKEN_NONE;
+	LUKS_BINDING_AUTO struct luks_binding binding = LUKS_BINDING_NONE;
 	SECRET_AUTO struct secret passphrase = {0};
 	int rc = token_read(device, token, &binding, context->err);
 

@@ -27,6 +27,10 @@ PASS_ON(void, crypt_set_log_callback,
 PASS_ON(const char *, crypt_get_type, (struct crypt_device * cd), (cd))
 PASS_ON(const char *, crypt_get_uuid, (struct crypt_device * cd), (cd))
 PASS_ON(int, crypt_get_volume_key_size, (struct crypt_device * cd), (cd))
+PASS_ON(uint64_t, crypt_get_data_offset, (struct crypt_device * cd), (cd))
+PASS_ON(int, crypt_keyslot_area,
+	(struct crypt_device * cd, int keyslot, uint64_t *offset, uint64_t *length),
+	(cd, keyslot, offset, length))
 PASS_ON(int, crypt_dump_json, (struct crypt_device * cd, const char **json, uint32_t flags),
 	(cd, json, flags))
 PASS_ON(int, crypt_set_pbkdf_type, (struct crypt_device * cd, const struct crypt_pbkdf_type *pbkdf),
@@ -52,6 +56,8 @@ PASS_ON(int, crypt_keyslot_set_priority,
 	(cd, keyslot, priority))
 PASS_ON(crypt_keyslot_info, crypt_keyslot_status, (struct crypt_device * cd, int keyslot),
 	(cd, keyslot))
+PASS_ON(int, crypt_token_is_assigned, (struct crypt_device * cd, int token, int keyslot),
+	(cd, token, keyslot))
 PASS_ON(int, crypt_token_json_get, (struct crypt_device * cd, int token, const char **json),
 	(cd, token, json))
 PASS_ON(int, crypt_token_json_set, (struct crypt_device * cd, int token, const char *json),
@@ -105,6 +111,8 @@ static const struct {
 	ENTRY(crypt_get_type),
 	ENTRY(crypt_get_uuid),
 	ENTRY(crypt_get_volume_key_size),
+	ENTRY(crypt_get_data_offset),
+	ENTRY(crypt_keyslot_area),
 	ENTRY(crypt_dump_json),
 	ENTRY(crypt_set_pbkdf_type),
 	ENTRY(crypt_volume_key_get),
@@ -115,6 +123,7 @@ static const struct {
 	ENTRY(crypt_keyslot_max),
 	ENTRY(crypt_keyslot_set_priority),
 	ENTRY(crypt_keyslot_status),
+	ENTRY(crypt_token_is_assigned),
 	ENTRY(crypt_token_json_get),
 	ENTRY(crypt_token_json_set),
 	ENTRY(crypt_token_max),

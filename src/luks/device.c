@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "luks/device.h"
 
+#include "luks/format.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,10 +46,12 @@ static int load(struct luks_device *device, struct error *err)
 		return error_set(err, rc, "%s is not a supported LUKS device: cannot open it: %s",
 				 device->path, strerror(-rc));
 	crypt_set_log_callback(device->crypt, keep_message, device);
-	rc = crypt_load(device->crypt, CRYPT_LUKS2, NULL);
+	rc = crypt_load(device->crypt, CRYPT_LUKS, NULL);
 	if (rc < 0)
 		return error_set(err, rc, "%s is not a supported LUKS device: %s", device->path,
-				 *device->message ? device->message : "no LUKS2 header found");
+				 *device->message ? device->message : "no LUKS header found");
+	device->format = strcmp(crypt_get_type(device->crypt), CRYPT_LUKS1) == 0 ? &luks1_format
+										 : &luks2_format;
 	return 0;
 }
 
@@ -71,6 +75,11 @@ int luks_open(const char *path, struct luks_device **device, struct error *err)
 	else
 		*device = made;
 	return rc;
+}
+
+int luks_version(const struct luks_device *device)
+{
+	return device->format == &luks1_format ? 1 : 2;
 }
 
 int luks_reload(struct luks_device *device, struct error *err)
@@ -120,9 +129,9 @@ int device_check_key(struct luks_device *device, const struct secret *volume_key
 	return rc < 0 ? device_error(device, rc, "not the volume key", err) : 0;
 }
 
-int device_keyslots(void)
+int device_keyslots(const struct luks_device *device)
 {
-	return crypt_keyslot_max(CRYPT_LUKS2);
+	return crypt_keyslot_max(device->format->type);
 }
 
 bool device_keyslot_in_use(struct luks_device *device, int keyslot)

@@ -7,8 +7,11 @@
 
 enum { DEVICE_MESSAGE_MAX = 512 };
 
+struct luks_format;
+
 struct luks_device {
 	struct crypt_device *crypt;
+	const struct luks_format *format;
 	char *path;
 	char message[DEVICE_MESSAGE_MAX]; /* the library's last error message */
 };
@@ -19,8 +22,8 @@ struct luks_device {
  */
 int device_error(struct luks_device *device, int code, const char *what, struct error *err);
 
-/* How many keyslots the format has: 32. */
-int device_keyslots(void);
+/* How many keyslots the device's format has: 8 or 32. */
+int device_keyslots(const struct luks_device *device);
 
 /* Says with 0 or -EPERM (and `err`) whether this is the device's volume key. */
 int device_check_key(struct luks_device *device, const struct secret *volume_key,

@@ -4,7 +4,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "jose/b64.h"
-#include "luks/token.h"
+#include "luks/format.h"
 #include "net/net.h"
 
 #include <errno.h>
@@ -14,12 +14,6 @@
 
 /* The bound passphrase: that many random bytes, as base64url (contract of Clevis §3). */
 enum { PASSPHRASE_BYTES = 40 };
-
-/* The passphrase is random, so a costly key derivation would protect nothing. */
-enum { PBKDF_ITERATIONS = 1000 };
-
-/* How libcryptsetup lays a keyslot out: the key in so many stripes, in units of so many bytes. */
-enum { STRIPES = 4000, AREA_UNIT = 4096 };
 
 void draft_free(struct draft *draft)
 {
@@ -68,63 +62,9 @@ int draft_seal(struct pin_context *context, const char *pin, const json_t *confi
 	return rc < 0 ? rc : prove_by_network(context, draft, unproved);
 }
 
-/* What the JSON of the header says as text, numbers being too large for JSON's own. */
-static uint64_t number_at(const json_t *object, const char *name)
-{
-	const char *text = json_string_value(json_object_get(object, name));
-
-	return text ? strtoull(text, NULL, 10) : 0;
-}
-
-/* Where the first keyslot's area ends that reaches into [at, at + size); 0: none does. */
-static uint64_t end_of_area_in(const json_t *keyslots, uint64_t at, uint64_t size)
-{
-	const char *number;
-	const json_t *keyslot;
-
-	json_object_foreach((json_t *)keyslots, number, keyslot) {
-		const json_t *area = json_object_get(keyslot, "area");
-		uint64_t begin = number_at(area, "offset");
-		uint64_t end = begin + number_at(area, "size");
-
-		if (begin < at + size && at < end)
-			return end;
-	}
-	return 0;
-}
-
-/* Says with 0 or -ENOSPC whether the area of keyslots has room for one more: numbers may be free when it has not. */
-static int check_area(struct luks_device *device, struct error *err)
-{
-	JSON_AUTO json_t *metadata = NULL;
-	const char *dump = NULL;
-	const json_t *config;
-	uint64_t size = (uint64_t)crypt_get_volume_key_size(device->crypt) * STRIPES;
-	uint64_t at;
-	uint64_t end;
-	uint64_t taken;
-
-	if (crypt_dump_json(device->crypt, &dump, 0) < 0 ||
-	    json_parse(dump, strlen(dump), "header", &metadata, NULL) < 0)
-		return error_set(err, -EBADMSG, "luks: %s: cannot read the header", device->path);
-	config = json_object_get(metadata, "config");
-	/* Two copies of the binary header and the JSON stand before the area. */
-	at = 2 * (number_at(config, "json_size") + AREA_UNIT);
-	end = at + number_at(config, "keyslots_size");
-	size = (size + AREA_UNIT - 1) / AREA_UNIT * AREA_UNIT;
-	while ((taken = end_of_area_in(json_object_get(metadata, "keyslots"), at, size)) > 0)
-		at = taken;
-	if (at + size <= end)
-		return 0;
-	return error_set(err, -ENOSPC,
-			 "luks: %s: no room for one more keyslot; remove one with "
-			 "'clevis luks unbind'",
-			 device->path);
-}
-
 int draft_find_keyslot(struct luks_device *device, int wanted, int *keyslot, struct error *err)
 {
-	int most = device_keyslots();
+	int most = device_keyslots(device);
 
 	if (wanted >= most)
 		return error_set(err, -EINVAL, "luks: %s: there is no keyslot %d (0 … %d)",
@@ -134,29 +74,11 @@ int draft_find_keyslot(struct luks_device *device, int wanted, int *keyslot, str
 				 wanted);
 	for (*keyslot = wanted >= 0 ? wanted : 0; *keyslot < most; ++*keyslot)
 		if (!device_keyslot_in_use(device, *keyslot))
-			return check_area(device, err);
+			return 0;
 	return error_set(err, -ENOSPC,
 			 "luks: %s: no free keyslot (%d of %d used); remove one with "
 			 "'clevis luks unbind'",
 			 device->path, most, most);
-}
-
-int draft_find_token(struct luks_device *device, int wanted, int *token, struct error *err)
-{
-	int most = token_max();
-
-	if (wanted >= most)
-		return error_set(err, -EINVAL, "luks: %s: there is no token %d (0 … %d)",
-				 device->path, wanted, most - 1);
-	for (*token = wanted >= 0 ? wanted : 0; *token < most; ++*token) {
-		if (crypt_token_status(device->crypt, *token, NULL) == CRYPT_TOKEN_INACTIVE)
-			return 0;
-		if (wanted >= 0)
-			return error_set(err, -EEXIST, "luks: %s: token %d is in use", device->path,
-					 wanted);
-	}
-	return error_set(err, -ENOSPC, "luks: %s: no free token (%d of %d used)", device->path,
-			 most, most);
 }
 
 /* The hash that the device's first keyslot splits its key with, malloc'd; NULL when there is none to be found. */
@@ -180,14 +102,16 @@ static char *device_hash(struct luks_device *device)
 	return NULL;
 }
 
+/* LUKS1 has one hash for the whole device, and no priorities. */
 int draft_write_keyslot(struct luks_device *device, const struct secret *volume_key, int keyslot,
-			const struct secret *passphrase, struct error *err)
+			unsigned iterations, const struct secret *passphrase, struct error *err)
 {
-	FREE_AUTO char *hash = device_hash(device);
+	bool is_luks1 = device->format == &luks1_format;
+	FREE_AUTO char *hash = is_luks1 ? NULL : device_hash(device);
 	const struct crypt_pbkdf_type pbkdf = {
 		.type = CRYPT_KDF_PBKDF2,
 		.hash = hash ? hash : "sha256",
-		.iterations = PBKDF_ITERATIONS,
+		.iterations = iterations,
 		.flags = CRYPT_PBKDF_NO_BENCHMARK,
 	};
 	int rc = crypt_set_pbkdf_type(device->crypt, &pbkdf);
@@ -198,34 +122,29 @@ int draft_write_keyslot(struct luks_device *device, const struct secret *volume_
 			(const char *)passphrase->data, passphrase->size);
 	if (rc < 0)
 		return device_error(device, rc, "cannot add the keyslot", err);
+	if (is_luks1)
+		return 0;
 	rc = crypt_keyslot_set_priority(device->crypt, keyslot, CRYPT_SLOT_PRIORITY_PREFER);
 	return rc < 0 ? device_error(device, rc, "cannot prefer the keyslot", err) : 0;
 }
 
-int draft_write_token(struct luks_device *device, int token, const char *text, struct error *err)
+int draft_kill_keyslot(struct luks_device *device, int keyslot, struct error *err)
 {
-	int rc = crypt_token_json_set(device->crypt, token, text);
+	int rc = device_keyslot_in_use(device, keyslot)
+			 ? crypt_keyslot_destroy(device->crypt, keyslot)
+			 : 0;
 
-	return rc < 0 ? device_error(device, rc, "cannot write the token", err) : 0;
+	return rc < 0 ? device_error(device, rc, "cannot remove the keyslot", err) : 0;
 }
 
-int draft_prove_on_disk(const struct luks_device *device, const struct draft *draft,
-			const char *text, struct error *err)
+struct luks_device *draft_undo_keyslot(const struct luks_device *device, const struct draft *draft)
 {
-	LUKS_BINDING_AUTO struct luks_binding binding = {0};
 	struct luks_device *fresh = NULL;
-	FREE_AUTO char *read = NULL;
-	int rc = luks_open(device->path, &fresh, err);
 
-	if (rc == 0)
-		rc = luks_find(fresh, draft->keyslot, &binding, err);
-	if (rc == 0)
-		read = token_format(&binding);
-	if (rc == 0 && (!read || binding.token != draft->token || strcmp(read, text) != 0))
-		rc = error_set(err, -EIO, "luks: %s: the token reads back differently than written",
-			       device->path);
-	if (rc == 0)
-		rc = luks_test_passphrase(fresh, draft->keyslot, &draft->passphrase, err);
-	luks_close(&fresh);
-	return rc < 0 ? rc : 0;
+	if (luks_open(device->path, &fresh, NULL) < 0)
+		return NULL;
+	if (device_keyslot_in_use(fresh, draft->keyslot) &&
+	    luks_test_passphrase(fresh, draft->keyslot, &draft->passphrase, NULL) >= 0)
+		(void)crypt_keyslot_destroy(fresh->crypt, draft->keyslot);
+	return fresh;
 }

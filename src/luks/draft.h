@@ -8,9 +8,17 @@ struct draft {
 	struct secret passphrase;
 	json_t *jwe;
 	int keyslot;
-	int token;
+	int token;	     /* LUKS2 */
+	unsigned iterations; /* of the keyslot's key derivation */
+	int replaces;	     /* the keyslot whose place it is to take, -1 for none */
+	bool initialise;     /* LUKS1: make the area of luksmeta where there is none */
 };
 
+/* The passphrase is random, so a costly key derivation would protect nothing. */
+enum { DRAFT_ITERATIONS = 1000 };
+
+#define DRAFT_NONE \
+	((struct draft){.keyslot = -1, .token = -1, .iterations = DRAFT_ITERATIONS, .replaces = -1})
 #define DRAFT_AUTO __attribute__((cleanup(draft_free)))
 void draft_free(struct draft *draft);
 
@@ -32,32 +40,25 @@ int draft_seal(struct pin_context *context, const char *pin, const json_t *confi
 int draft_look_again(struct luks_device *device, const struct secret *volume_key,
 		     struct error *err);
 
-/* The same where a binding is to be changed, which must be as it was: else -ENOENT or -ESTALE with `err` filled. */
+/*
+ * The same where a binding is to be changed, which must be as it was: else -ENOENT or -ESTALE with `err` filled. Without a volume key
+ * (NULL), that it is there says that the device is the same.
+ */
 int draft_look_again_at(struct luks_device *device, const struct secret *volume_key,
 			const struct luks_binding *binding, struct error *err);
 
-/* Finds keyslot and token: those wanted, or (-1) the first that are free. Returns 0; -EINVAL, -EEXIST, -ENOSPC with `err`. */
+/* Finds the keyslot: the one wanted, or (-1) the first that is free. Returns 0; -EINVAL, -EEXIST, -ENOSPC with `err` filled. */
 int draft_find_keyslot(struct luks_device *device, int wanted, int *keyslot, struct error *err);
-int draft_find_token(struct luks_device *device, int wanted, int *token, struct error *err);
 
-/* Adds a keyslot with that passphrase, cheap to open and preferred. Returns 0, -errno with `err` filled. */
+/* Adds a keyslot with that passphrase, cheap to open and, where the format has priorities, preferred. Returns 0, -errno with `err` filled. */
 int draft_write_keyslot(struct luks_device *device, const struct secret *volume_key, int keyslot,
-			const struct secret *passphrase, struct error *err);
+			unsigned iterations, const struct secret *passphrase, struct error *err);
 
-/* Writes `text` as the token. Returns 0, -errno with `err` filled. */
-int draft_write_token(struct luks_device *device, int token, const char *text, struct error *err);
-
-/*
- * Writes the draft: token, keyslot, token, in the order that survives a power cut, and proves it; what was written is undone when
- * a step fails. `replaces` is the mark of a binding that is to take another's place, -1 for none.
- * Returns 0; -ENOSPC before anything is written when the header has no room; -errno, with `err` filled.
- */
-int draft_write(struct luks_device *device, const struct secret *volume_key,
-		const struct draft *draft, int replaces, struct error *err);
+/* Removes a keyslot that is in use. Returns 0, also where it is not; -errno with `err` filled. */
+int draft_kill_keyslot(struct luks_device *device, int keyslot, struct error *err);
 
 /*
- * Proof on the disk, read afresh: the token reads as `text`, and the passphrase opens the keyslot. Returns 0; -EIO, -EPERM, …
- * with `err` filled.
+ * Undoes what was written of a draft, on a handle of its own: had somebody else changed the header meanwhile, ours would be
+ * refused. Only the keyslot that the draft's passphrase opens goes. Returns the handle, for its format to go on with, or NULL.
  */
-int draft_prove_on_disk(const struct luks_device *device, const struct draft *draft,
-			const char *text, struct error *err);
+struct luks_device *draft_undo_keyslot(const struct luks_device *device, const struct draft *draft);

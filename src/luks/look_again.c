@@ -6,8 +6,6 @@
  * remembers, and all data were lost.
  */
 #include "luks/draft.h"
-#include "luks/tidy.h"
-#include "luks/token.h"
 
 #include <errno.h>
 
@@ -15,7 +13,7 @@ int draft_look_again(struct luks_device *device, const struct secret *volume_key
 {
 	int rc = luks_reload(device, err);
 
-	if (rc == 0 && device_check_key(device, volume_key, NULL) < 0)
+	if (rc == 0 && volume_key && device_check_key(device, volume_key, NULL) < 0)
 		rc = error_set(err, -ESTALE, "luks: %s: it was formatted anew meanwhile",
 			       device->path);
 	return rc;
@@ -34,14 +32,4 @@ int draft_look_again_at(struct luks_device *device, const struct secret *volume_
 			       "luks: %s: the binding in keyslot %d was changed meanwhile",
 			       device->path, binding->keyslot);
 	return rc;
-}
-
-bool tidy_is_still_there(struct luks_device *device, const struct luks_binding *binding)
-{
-	LUKS_BINDING_AUTO struct luks_binding now = TOKEN_NONE;
-
-	return luks_reload(device, NULL) == 0 &&
-	       token_read(device, binding->token, &now, NULL) == 0 &&
-	       now.keyslot == binding->keyslot && now.intended == binding->intended &&
-	       now.left == binding->left && json_equal(now.jwe, binding->jwe);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A LUKS2 device's bindings: each a token of type `clevis` with a JWE, and the keyslot whose passphrase the JWE holds. */
+/*
+ * A device's bindings: each a JWE, in a LUKS2 token of type `clevis` or in a slot of luksmeta on LUKS1, and the keyslot whose
+ * passphrase the JWE holds.
+ */
 #pragma once
 
 #include "base/error.h"
@@ -13,8 +16,8 @@
 struct luks_device;
 
 /*
- * Loads the LUKS2 header of a block device or an image file; nothing is written. Returns 0 with `*device` (to be closed by
- * luks_close()); -EINVAL with `err` filled when it is not LUKS2 (`DEV is not a supported LUKS device`), -ENOENT, -EACCES, ….
+ * Loads the LUKS header of a block device or an image file; nothing is written. Returns 0 with `*device` (to be closed by
+ * luks_close()); -EINVAL with `err` filled when it is not LUKS (`DEV is not a supported LUKS device`), -ENOENT, -EACCES, ….
  */
 int luks_open(const char *path, struct luks_device **device, struct error *err);
 
@@ -25,6 +28,15 @@ void luks_close(struct luks_device **device);
  * is as it was.
  */
 int luks_reload(struct luks_device *device, struct error *err);
+
+/* The version of its format: 1 or 2. */
+int luks_version(const struct luks_device *device);
+
+/*
+ * Says whether the device has where bindings are kept: 1; 0 for a LUKS1 device without the area of luksmeta, which luks_bind()
+ * makes when told to. Negative with `err` filled: damaged, or libluksmeta is not installed.
+ */
+int luks_is_initialised(struct luks_device *device, struct error *err);
 
 /* The path the device was opened by, and the UUID of its header. Both valid until luks_close(). */
 const char *luks_path(const struct luks_device *device);
@@ -39,12 +51,15 @@ int luks_version(const struct luks_device *device);
  */
 struct luks_binding {
 	int keyslot;
-	int token;
+	int token;    /* LUKS1: -1 */
 	json_t *jwe;  /* flattened */
 	int intended; /* of a token without a keyslot: the one about to be added for it */
 	int replaces; /* the one whose place it is to take */
-	int left;     /* the one it has left, with the same passphrase, about to be removed */
+	int left; /* the one it has left, with the same passphrase, about to be removed; named by the token, too */
 };
+
+/* A binding without keyslot, token, JWE and marks. */
+#define LUKS_BINDING_NONE ((struct luks_binding){-1, -1, NULL, -1, -1, -1})
 
 #define LUKS_BINDING_AUTO __attribute__((cleanup(luks_binding_free)))
 void luks_binding_free(struct luks_binding *binding);
@@ -58,14 +73,21 @@ struct luks_bindings {
 void luks_bindings_free(struct luks_bindings *bindings);
 
 /*
- * Lists the device's bindings. Tokens that cannot be read are left out; why the last one was is in `err`.
- * Returns 0 with `bindings` (the caller's), or -ENOMEM.
+ * Lists the device's bindings. Those that cannot be read are left out; why the last one was is in `err`.
+ * Returns 0 with `bindings` (the caller's); with `err` filled -ENODATA for a LUKS1 device that is not initialised, -ENOMEM.
  */
 int luks_list(struct luks_device *device, struct luks_bindings *bindings, struct error *err);
 
 /* The binding of one keyslot. Returns 0 with `binding` (the caller's); -ENOENT with `err` filled, -ENOMEM. */
 int luks_find(struct luks_device *device, int keyslot, struct luks_binding *binding,
 	      struct error *err);
+
+/*
+ * The same; where the keyslot has no binding, the one that was about to take its place when a rebinding was cut short, which
+ * stands in a keyslot of its own.
+ */
+int luks_find_for_rebind(struct luks_device *device, int keyslot, struct luks_binding *binding,
+			 struct error *err);
 
 /*
  * Tests whether a passphrase opens a keyslot (-1: any), without activating anything.
@@ -86,7 +108,8 @@ struct luks_bind {
 	const json_t *config;
 	const struct secret *volume_key; /* of luks_volume_key(): it authorises */
 	int keyslot;			 /* the new one; -1: the first free one */
-	int token;			 /* its token; -1: the first free one */
+	int token;			 /* LUKS2: its token; -1: the first free one */
+	bool initialise;		 /* LUKS1: make the area of luksmeta where there is none */
 	bool unless_bound;		 /* not again: see luks_check_unbound() */
 };
 
@@ -124,8 +147,8 @@ enum { LUKS_REWRAPPED = 1 };
  * Binds a keyslot anew: a new passphrase, sealed by the new configuration, in the same keyslot. The old binding goes only when the
  * new one is proved, through the network (unless `unproved`, and then `*unproved` tells what did not answer) and on the disk; a power
  * cut at any moment leaves a device that opens by itself, and the next call finishes what was begun.
- * Returns 0 or LUKS_REWRAPPED; negative with the context's error filled: -ENOENT when the keyslot has no binding, the codes of
- * pin_seal(), pin_open() and net_is_unreachable().
+ * Returns 0 or LUKS_REWRAPPED; negative with the context's error filled: -ENOENT when the keyslot has no binding, -ENOSPC on
+ * LUKS1 when no keyslot is free, -EBUSY when what was begun cannot be finished now, the codes of pin_seal(), pin_open() and net_is_unreachable().
  */
 int luks_rebind(struct luks_device *device, struct pin_context *context,
 		const struct luks_rebind *wanted, struct error *unproved);
@@ -138,6 +161,12 @@ int luks_volume_key_by_binding(struct luks_device *device, struct pin_context *c
 			       struct secret *key);
 
 /*
+ * Says with 0 whether there is something to unbind: a binding, or what is left of one whose keyslot is gone. -ENOENT with `err`
+ * filled: there is not.
+ */
+int luks_check_bound(struct luks_device *device, int keyslot, struct error *err);
+
+/*
  * The volume key by an existing token of LUKS2: one of ours, opened by its pin; one that names a key in the kernel's
  * keyrings (luks2-keyring); one of another type, by libcryptsetup's plugin for it. Returns the keyslot with `key`
  * (the caller's); with the context's error filled: -ENOENT when there is no such token, -ENOTSUP on LUKS1, -ENOSYS
@@ -147,7 +176,7 @@ int luks_volume_key_by_token(struct luks_device *device, int token, struct pin_c
 			     struct secret *key);
 
 /*
- * Removes the binding of a keyslot: kills the keyslot if it is active, then removes the token. Returns 0; -ENOENT
+ * Removes the binding of a keyslot: kills the keyslot if it is active, then removes what bound it. Returns 0; -ENOENT
  * with `err` filled when there is no binding, -ETIMEDOUT when another command is at work on the device until the
  * deadline, -errno.
  */
@@ -170,7 +199,8 @@ int luks_count_orphans(struct luks_device *device);
 int luks_remove_orphans(struct luks_device *device, struct deadline deadline, struct error *err);
 
 /*
- * The tokens of type clevis that cannot be read, as a new array of {"token":N,"reason":TEXT}; NULL when out of memory.
+ * The bindings that cannot be read, as a new array of {"token":N,"reason":TEXT}, on LUKS1 {"slot":N,"reason":TEXT}; NULL when out
+ * of memory.
  */
 json_t *luks_list_damaged(struct luks_device *device);
 

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tokens of ours whose keyslot somebody else has removed. */
-#include "luks/device.h"
+#include "luks/luks2.h"
 
 #include "base/file.h"
 #include "luks/lock.h"
-#include "luks/token.h"
 
 bool luks_is_last_keyslot(struct luks_device *device, int keyslot)
 {
@@ -18,7 +17,7 @@ bool luks_is_free_keyslot(struct luks_device *device, int keyslot)
 
 static bool is_orphan(struct luks_device *device, int token)
 {
-	LUKS_BINDING_AUTO struct luks_binding binding = TOKEN_NONE;
+	LUKS_BINDING_AUTO struct luks_binding binding = LUKS_BINDING_NONE;
 
 	return token_read(device, token, &binding, NULL) == 0 && binding.keyslot < 0 &&
 	       (binding.intended < 0 || !device_keyslot_in_use(device, binding.intended));

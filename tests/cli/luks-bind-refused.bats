@@ -224,12 +224,6 @@ refuses_device() {
 	[ "$status" = 1 ]
 }
 
-@test "LUKS1: told apart, unchanged" {
-	truncate -s 8M luks1
-	cryptsetup luksFormat -q --type luks1 --pbkdf-force-iterations 1000 luks1 "$pass"
-	refuses_device 'is not a supported LUKS device' "$PWD/luks1"
-}
-
 @test "a device that may not be written" {
 	[ "$(id -u)" != 0 ] || skip "root may write everything"
 	chmod 0444 "$disk"

@@ -207,7 +207,7 @@ open("jwe", "w").write(".".join(j["jwe"][m] for m in ("protected", "encrypted_ke
 	cryptsetup luksKillSlot -q "$disk" 1 --key-file "$pass"
 	cryptsetup token export --token-id 0 "$disk" | json 'assert j["keyslots"] == []'
 	bind -s 4
-	never cryptsetup token export --token-id 0 "$disk" >/dev/null 2>&1
+	cryptsetup token export --token-id 0 "$disk" | json 'assert j["keyslots"] == ["4"], j'
 	cryptsetup token export --token-id 3 "$disk" | grep -q precious
 	[ "$(clevis luks list -d "$disk" | wc -l)" = 2 ]
 	is_bound 2

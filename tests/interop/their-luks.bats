@@ -246,6 +246,34 @@ Binding regenerated successfully"
 	succeeds
 }
 
+@test "ours binds: theirs edits, ours lists, reports nothing missing and opens" {
+	needs_their /usr/bin/clevis-luks-edit
+	bound_by ours
+	clevis luks pass -d "$disk" -s 1 >before
+	their_clevis_alone luks edit -f -d "$disk" -s 1 -c "{\"url\":\"$url/\"}" >edit.out 2>&1 || { cat edit.out && return 1; }
+	call clevis luks list -d "$disk"
+	succeeds
+	says "1: tang '{\"url\":\"$url/\"}'"
+	call clevis luks report -q -d "$disk" -s 1
+	succeeds
+	clevis luks pass -d "$disk" -s 1 >after
+	opens "$disk" 1 after
+	never cmp -s before after
+}
+
+@test "theirs binds: after our regen and our edit theirs reports nothing missing, and unbinds" {
+	needs_their /usr/bin/clevis-luks-report /usr/bin/clevis-luks-unbind
+	dump "$template" >before
+	bound_by theirs
+	clevis_alone luks regen -q -d "$disk" -s 1
+	their_clevis luks report -q -d "$disk" -s 1 </dev/null
+	clevis_alone luks edit -f -d "$disk" -s 1 -c "{\"url\":\"$url/\",\"adv\":\"$adv\"}"
+	their_clevis luks report -q -d "$disk" -s 1 </dev/null
+	[ "$(their_clevis luks list -d "$disk")" = "1: tang '{\"url\":\"$url/\"}'" ]
+	their_clevis_alone luks unbind -f -d "$disk" -s 1
+	dump "$disk" | diff before -
+}
+
 @test "report says what theirs says" {
 	[ -x /usr/bin/clevis-luks-report ] || skip "no clevis-luks-report"
 	local keys=$PWD/keys

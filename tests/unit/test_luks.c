@@ -464,7 +464,7 @@ static void test_bind_removes_orphans_and_only_those(void **state)
 	assert_int_equal(json_object_size(json_at(json, "tokens")), 3);
 	assert_string_equal(text_at(json, "tokens/1/jwe/tag"), "y");
 	assert_string_equal(text_at(json, "tokens/6/type"), "other");
-	assert_string_equal(text_at(json, "tokens/2/keyslots/0"), "1");
+	assert_string_equal(text_at(json, "tokens/0/keyslots/0"), "1");
 }
 
 /* cryptsetup luksKillSlot takes the keyslot out of the token: an orphan, which is no binding. */

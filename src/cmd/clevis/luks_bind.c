@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* clevis luks bind: adds a binding to a device. */
+#include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "cmd/clevis/args.h"
@@ -25,6 +26,7 @@ struct options {
 	const char *token;
 	const char *existing_token; /* it authorises; NULL: none */
 	bool yes;
+	bool initialise;
 	bool idempotent;
 };
 
@@ -36,7 +38,7 @@ static int usage(void)
 		"                        [-e EXISTING_TOKEN_ID] [--idempotent] [--timeout SEC]\n"
 		"                        -d DEV PIN CFG\n\n"
 		"Binds a LUKS device using the specified policy:\n\n"
-		"  -f           Do not prompt for LUKSMeta initialization (of no effect on LUKS2)\n\n"
+		"  -f           Do not prompt for LUKSMeta initialization (LUKS1)\n\n"
 		"  -d DEV       The LUKS device on which to perform binding\n\n"
 		"  -y           Automatically answer yes for all questions\n\n"
 		"  -s SLT       The LUKS slot to use\n\n"
@@ -84,9 +86,10 @@ static int read_options(int argc, char *argv[], struct options *options)
 	while ((option = getopt_long(argc, argv, "hfyd:s:k:t:e:", long_options, NULL)) != -1) {
 		switch (option) {
 		case 'f':
+			options->initialise = true;
 			break;
 		case 'y':
-			options->yes = true;
+			options->initialise = options->yes = true;
 			break;
 		case 'd':
 			options->device = optarg;
@@ -154,6 +157,52 @@ static int read_numbers(const struct options *options, struct luks_bind *wanted,
 	return err->code;
 }
 
+/* Reads a line byte by byte, since a passphrase may follow. Returns its only character, NUL for another line; -ENODATA at the end. */
+static int read_answer(void)
+{
+	SECRET_AUTO struct secret line = {0};
+
+	if (fd_read_secret_line(STDIN_FILENO, "standard input", PASSPHRASE_LINE_MAX, &line, NULL) <
+		    0 ||
+	    line.size == 0)
+		return -ENODATA;
+	return line.size == 1 ? line.data[0] : '\0';
+}
+
+/* Returns 1 for a yes, 0 for a no; -ENODATA at the end of the input. */
+static int ask_to_initialise(const char *device)
+{
+	int answer;
+
+	(void)fprintf(stderr, "You are about to initialize a LUKS device for metadata storage.\n"
+			      "Attempting to initialize it may result in data loss if data was\n"
+			      "already written into the LUKS header gap in a different format.\n"
+			      "A backup is advised before initialization is performed.\n\n");
+	do {
+		(void)fprintf(stderr, "Do you wish to initialize %s? [yn] ", device);
+		answer = read_answer();
+	} while (answer >= 0 && (answer == '\0' || !strchr("yYnN", answer)));
+	return answer < 0 ? answer : answer == 'y' || answer == 'Y';
+}
+
+/* LUKS1 without the area of luksmeta: may we make it? Returns 0; EXIT_USAGE; negative with `err` filled. */
+static int agree_to_initialise(struct options *options, struct luks_device *device,
+			       struct error *err)
+{
+	int rc = luks_is_initialised(device, err);
+
+	if (rc != 0 || options->initialise)
+		return rc < 0 ? rc : 0;
+	if (options->key_file && strcmp(options->key_file, "-") == 0)
+		return usage_error(
+			"Cannot use '-k-' without '-f' or '-y' unless already initialized!");
+	rc = ask_to_initialise(options->device);
+	if (rc < 0)
+		return error_set(err, rc, "standard input is at its end: nobody said yes");
+	options->initialise = rc > 0;
+	return rc > 0 ? 0 : error_set(err, -ECANCELED, "nothing was changed");
+}
+
 /* What is worth knowing of a binding that works, but may not do so at boot. */
 static void advise(struct luks_device *device, struct pin_context *context, int keyslot)
 {
@@ -181,7 +230,7 @@ static int bind_to(struct luks_device *device, const struct options *options,
 	return 0;
 }
 
-static int bind_device(const struct options *options, const json_t *config, struct error *err)
+static int bind_device(struct options *options, const json_t *config, struct error *err)
 {
 	SECRET_AUTO struct secret key = {0};
 	struct luks_bind wanted = {.pin = options->pin,
@@ -195,6 +244,9 @@ static int bind_device(const struct options *options, const json_t *config, stru
 		rc = luks_open(options->device, &device, err);
 	if (rc == 0 && options->idempotent)
 		rc = luks_check_unbound(device, &wanted, err);
+	if (rc == 0)
+		rc = agree_to_initialise(options, device, err);
+	wanted.initialise = options->initialise;
 	if (rc == 0)
 		rc = options->existing_token ? by_token(device, options, &key, err)
 					     : by_passphrase(device, options->key_file, &key, err);
@@ -223,6 +275,8 @@ int luks_bind_main(int argc, char *argv[])
 		rc = bind_device(&options, config, &err);
 	if (rc == -EALREADY && options.idempotent)
 		(void)printf("%s\n", err.text);
+	if (rc == EXIT_USAGE)
+		return EXIT_USAGE;
 	if (rc >= 0 || (rc == -EALREADY && options.idempotent))
 		return EXIT_SUCCESS;
 	log_error("%s", err.text);

@@ -57,9 +57,8 @@ static int read_options(int argc, char *argv[], struct options *options)
  */
 static int find_bound(struct luks_device *device, int keyslot, struct error *err)
 {
-	LUKS_BINDING_AUTO struct luks_binding binding = {0};
 	struct error why = {0};
-	int rc = luks_find(device, keyslot, &binding, &why);
+	int rc = luks_check_bound(device, keyslot, &why);
 
 	if (rc == -ENOENT && luks_is_free_keyslot(device, keyslot) &&
 	    luks_count_orphans(device) > 0)

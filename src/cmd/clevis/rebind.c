@@ -23,7 +23,7 @@ int rebind_read(const struct rebinding *rebinding, struct bound *bound, struct e
 	int rc = luks_open(rebinding->device, &device, err);
 
 	if (rc == 0)
-		rc = luks_find(device, rebinding->slot, &binding, err);
+		rc = luks_find_for_rebind(device, rebinding->slot, &binding, err);
 	if (rc == 0)
 		rc = pin_name(binding.jwe, bound->pin, err);
 	if (rc == 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "luks/token.h"
+#include "luks/luks2.h"
 
 #include "base/file.h"
 #include "base/json.h"
@@ -20,22 +20,8 @@ int token_max(void)
 	return crypt_token_max(CRYPT_LUKS2);
 }
 
-void luks_binding_free(struct luks_binding *binding)
-{
-	json_drop(&binding->jwe);
-}
-
-void luks_bindings_free(struct luks_bindings *bindings)
-{
-	for (size_t i = 0; i < bindings->count; i++)
-		luks_binding_free(&bindings->binding[i]);
-	free(bindings->binding);
-	bindings->binding = NULL;
-	bindings->count = 0;
-}
-
 /* "keyslots":["N"]; of several, which nobody writes, the first counts. */
-static int read_keyslot(const json_t *parsed)
+static int read_keyslot(const struct luks_device *device, const json_t *parsed)
 {
 	const char *text = json_string_value(
 		json_array_get(json_object_get(parsed, "keyslots"), 0));
@@ -45,15 +31,15 @@ static int read_keyslot(const json_t *parsed)
 	if (!text || !*text)
 		return -1;
 	number = strtol(text, &end, 10);
-	return *end == '\0' && number >= 0 && number < device_keyslots() ? (int)number : -1;
+	return *end == '\0' && number >= 0 && number < device_keyslots(device) ? (int)number : -1;
 }
 
-static int read_mark(const json_t *parsed, const char *name)
+static int read_mark(const struct luks_device *device, const json_t *parsed, const char *name)
 {
 	const json_t *mark = json_object_get(json_object_get(parsed, "nbde"), name);
 	json_int_t number = json_integer_value(mark);
 
-	return mark && number >= 0 && number < device_keyslots() ? (int)number : -1;
+	return mark && number >= 0 && number < device_keyslots(device) ? (int)number : -1;
 }
 
 int token_read(struct luks_device *device, int token, struct luks_binding *binding,
@@ -80,26 +66,18 @@ int token_read(struct luks_device *device, int token, struct luks_binding *bindi
 		return error_set(err, -EBADMSG, "luks: %s: token %d is damaged: it holds no JWE",
 				 device->path, token);
 	binding->token = token;
-	binding->keyslot = read_keyslot(parsed);
+	binding->keyslot = read_keyslot(device, parsed);
 	binding->jwe = json_incref(jwe);
-	binding->intended = read_mark(parsed, "intended");
-	binding->replaces = read_mark(parsed, "replaces");
-	binding->left = read_mark(parsed, "left");
+	binding->intended = read_mark(device, parsed, "intended");
+	binding->replaces = read_mark(device, parsed, "replaces");
+	binding->left = read_mark(device, parsed, "left");
 	/* Nothing takes its own place: what damage or somebody made of the mark must not cost the keyslot. */
 	if (binding->replaces == binding->keyslot)
 		binding->replaces = -1;
 	return 0;
 }
 
-static int by_keyslot(const void *a, const void *b)
-{
-	const struct luks_binding *left = a;
-	const struct luks_binding *right = b;
-
-	return left->keyslot - right->keyslot;
-}
-
-int luks_list(struct luks_device *device, struct luks_bindings *bindings, struct error *err)
+int token_list(struct luks_device *device, struct luks_bindings *bindings, struct error *err)
 {
 	LUKS_BINDINGS_AUTO struct luks_bindings found = {0};
 
@@ -116,42 +94,26 @@ int luks_list(struct luks_device *device, struct luks_bindings *bindings, struct
 		else
 			luks_binding_free(next);
 	}
-	qsort(found.binding, found.count, sizeof(*found.binding), by_keyslot);
 	*bindings = found;
 	found = (struct luks_bindings){0};
 	return 0;
 }
 
-int luks_find(struct luks_device *device, int keyslot, struct luks_binding *binding,
-	      struct error *err)
+/* The keyslot that was left comes second: while it is there it is ours, since the library takes it out together with its key. */
+static json_t *format_keyslots(const struct luks_binding *binding)
 {
-	LUKS_BINDINGS_AUTO struct luks_bindings all = {0};
-	struct error why = {0};
-	int rc = luks_list(device, &all, &why);
+	json_t *keyslots = json_array();
+	const int numbers[] = {binding->keyslot, binding->left};
 
-	if (rc < 0)
-		return error_set(err, rc, "%s", why.text);
-	for (size_t i = 0; i < all.count; i++) {
-		if (all.binding[i].keyslot != keyslot)
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
+		char text[16];
+
+		if (numbers[i] < 0)
 			continue;
-		*binding = all.binding[i];
-		(void)json_incref(binding->jwe);
-		return 0;
+		(void)snprintf(text, sizeof(text), "%d", numbers[i]);
+		(void)json_array_append_new(keyslots, json_string(text));
 	}
-	/* A damaged token may be the one that was meant. */
-	if (why.code < 0)
-		return error_set(err, -ENOENT, "%s", why.text);
-	return error_set(err, -ENOENT, "luks: %s: no Clevis binding in keyslot %d", device->path,
-			 keyslot);
-}
-
-/* `keyslots` of a token, and the member of ours with the marks; NULL for none. */
-static json_t *format_keyslots(int keyslot)
-{
-	char number[16];
-
-	(void)snprintf(number, sizeof(number), "%d", keyslot);
-	return keyslot < 0 ? json_array() : json_pack("[s]", number);
+	return keyslots;
 }
 
 static json_t *format_marks(const struct luks_binding *binding)
@@ -178,8 +140,7 @@ char *token_format(const struct luks_binding *binding)
 		      json_object_set_new(flat, "encrypted_key", json_string("")) < 0))
 		return NULL;
 	token = json_pack("{s:s, s:o, s:O, s:o*}", "type", "clevis", "keyslots",
-			  format_keyslots(binding->keyslot), "jwe", flat, "nbde",
-			  format_marks(binding));
+			  format_keyslots(binding), "jwe", flat, "nbde", format_marks(binding));
 	return token ? json_dump_public(token) : NULL;
 }
 
@@ -228,4 +189,20 @@ int token_check_room(struct luks_device *device, const char *text, struct error 
 			"remove a binding with 'clevis luks unbind'",
 			device->path, needed, area);
 	return 0;
+}
+
+json_t *token_list_damaged(struct luks_device *device)
+{
+	json_t *damaged = json_array();
+
+	for (int token = 0; token < token_max(); token++) {
+		LUKS_BINDING_AUTO struct luks_binding binding = LUKS_BINDING_NONE;
+		struct error why = {0};
+
+		if (token_read(device, token, &binding, &why) == -EBADMSG &&
+		    json_array_append_new(damaged, json_pack("{s:i, s:s}", "token", token, "reason",
+							     why.text)) < 0)
+			json_drop(&damaged);
+	}
+	return damaged;
 }

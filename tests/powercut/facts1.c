@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Facts of LUKS1: the header is one block of 592 bytes, and a binding's JWE is in luksmeta, which stands in the gap between the last
+ * keyslot and the data. The keyslot is the binding's whose metadata slot has its number.
+ */
+#include "facts.h"
+
+#include "base/file.h"
+#include "jose/jwe.h"
+#include "table.h"
+
+#include <errno.h>
+#include <luksmeta.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Bytes: the block with the header, and in it the descriptions of keyslots, behind what tells the right key. */
+enum { BLOCK = 4096, HEADER = 592, SLOTS_AT = 208, SLOT_SIZE = 48, SLOTS = 8 };
+enum { JWE_MAX = 64 * 1024 };
+
+static const luksmeta_uuid_t clevis_uuid = {0xcb, 0x6e, 0x89, 0x04, 0x81, 0xff, 0x40, 0xda,
+					    0xa8, 0x4a, 0x07, 0xab, 0x9a, 0xb5, 0x71, 0x5e};
+/* Of a binding that is to take another's place. */
+static const luksmeta_uuid_t pending_uuid = {0xf1, 0x9d, 0x6d, 0x99, 0x1f, 0x90, 0x42, 0x6f,
+					     0x9e, 0xdc, 0xd8, 0xed, 0x57, 0x60, 0x9c, 0x2c};
+
+static uint32_t number_at(const unsigned char *bytes)
+{
+	return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 |
+	       bytes[3];
+}
+
+/* A keyslot's description ends with where its area is, in sectors, and its stripes; the header says before where the data is. */
+static void find_parts(const struct image *image, struct part parts[static PARTS_MAX])
+{
+	enum { DATA_AT = 104, KEY_SIZE_AT = 108, AREA_AT = 40, STRIPES_AT = 44 };
+	const unsigned char *header = image->content;
+	size_t data = (size_t)number_at(header + DATA_AT) * SECTOR;
+	size_t end = BLOCK;
+
+	for (size_t i = 0; i < SLOTS; i++) {
+		const unsigned char *slot = header + SLOTS_AT + i * SLOT_SIZE;
+		size_t size = (size_t)number_at(slot + STRIPES_AT) *
+			      number_at(header + KEY_SIZE_AT);
+		size_t at = (size_t)number_at(slot + AREA_AT) * SECTOR;
+
+		if (at + size > end)
+			end = (at + size + BLOCK - 1) / BLOCK * BLOCK;
+	}
+	parts[0] = (struct part){0, BLOCK};
+	parts[1] = end < data ? (struct part){end, data - end} : (struct part){0, 0};
+}
+
+/* What a slot of ours binds; what makes no sense is an empty object, which nothing opens. */
+static json_t *read_jwe(const char *text, size_t size, bool is_pending, int *mark)
+{
+	json_t *pending = is_pending ? json_loadb(text, size, 0, NULL) : NULL;
+	const char *compact = is_pending ? json_string_value(json_object_get(pending, "jwe"))
+					 : text;
+	json_t *jwe = NULL;
+
+	if (is_pending)
+		*mark = (int)json_integer_value(json_object_get(pending, "replaces"));
+	if (!compact ||
+	    jose_jwe_parse_compact(compact, is_pending ? strlen(compact) : size, &jwe, NULL) < 0)
+		jwe = json_object();
+	json_decref(pending);
+	return jwe;
+}
+
+static void read_slot(struct crypt_device *cd, int slot, struct facts *facts)
+{
+	static char text[JWE_MAX];
+	struct bound *bound = &facts->bound[facts->count];
+	luksmeta_uuid_t uuid = {0};
+	bool is_active = facts->active & 1U << slot;
+	int size = luksmeta_load(cd, slot, uuid, text, sizeof(text));
+	bool is_pending;
+
+	/* Damaged: whose it was is known all the same. */
+	if (size == -EINVAL && luksmeta_load(cd, slot, uuid, NULL, 0) >= 0)
+		size = 0;
+	if (size < 0)
+		return;
+	is_pending = memcmp(uuid, pending_uuid, sizeof(uuid)) == 0;
+	facts->id = hash_number((uint64_t)slot, facts->id);
+	for (int i = 0; i < size; i++)
+		facts->id = hash_number((unsigned char)text[i], facts->id);
+	if (!is_pending && memcmp(uuid, clevis_uuid, sizeof(uuid)) != 0) {
+		facts->others ^= hash_number((uint64_t)slot, hash_number(uuid[0], facts->id));
+		return;
+	}
+	*bound = (struct bound){
+		.keyslot = is_active ? slot : -1, .mark = is_active ? -1 : slot, .preferred = true};
+	bound->jwe = read_jwe(text, (size_t)size, is_pending, &bound->mark);
+	facts->count++;
+}
+
+static struct facts *read_facts(struct crypt_device *cd, const struct image *image)
+{
+	unsigned char header[BLOCK];
+	struct facts *facts = calloc(1, sizeof(*facts));
+
+	if (!facts || pread(image->fd, header, sizeof(header), 0) != (ssize_t)sizeof(header)) {
+		free(facts);
+		return NULL;
+	}
+	facts_read_areas(cd, facts);
+	for (size_t i = 0; i < SLOTS; i++)
+		facts->keyslot[i] = hash_bytes(header + SLOTS_AT + i * SLOT_SIZE, SLOT_SIZE,
+					       hash_bytes(header, SLOTS_AT, 0));
+	facts->id = hash_bytes(header, HEADER, 0);
+	for (int i = 0; i < SLOTS; i++)
+		read_slot(cd, i, facts);
+	return facts;
+}
+
+const struct format format_luks1 = {"luks1", CRYPT_LUKS1, find_parts, read_facts};
