@@ -133,6 +133,36 @@ void program_lead_group(void)
 		in_led_group = setpgid(0, 0) == 0;
 }
 
+pid_t program_fork(void)
+{
+	pid_t parent = getpid();
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		program_die_with(parent);
+		program_lead_group();
+	} else if (pid > 0) {
+		program_track(pid);
+	}
+	return pid;
+}
+
+int program_reap(pid_t pid)
+{
+	siginfo_t ended;
+	int status = -1;
+
+	/* Until it is waited for its id is nobody else's, as a process and as a group. */
+	while (waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOWAIT) < 0 && errno == EINTR)
+		;
+	(void)kill(-pid, SIGKILL);
+	program_untrack(pid);
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -1;
+	return status;
+}
+
 /* It is to know how long we wait: it may start clevis itself. */
 static void set_timeout(struct deadline deadline)
 {

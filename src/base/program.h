@@ -36,6 +36,15 @@ void program_untrack(pid_t pid);
  */
 void program_lead_group(void);
 
+/*
+ * Forks a child that dies with us and leads a group of its own (program_lead_group()), which is ended too when a signal ends us;
+ * to be waited for by program_reap(). Returns as fork(2).
+ */
+pid_t program_fork(void);
+
+/* Waits for the end of a child of program_fork(), and ends what its programs left. Returns its status as of wait(2); -1: not known. */
+int program_reap(pid_t pid);
+
 /* Where the standard error of a program goes. */
 enum program_stderr { PROGRAM_STDERR_OURS, PROGRAM_STDERR_NOWHERE };
 

@@ -66,6 +66,12 @@ PASS_ON(int, crypt_token_max, (const char *type), (type))
 PASS_ON(crypt_token_info, crypt_token_status,
 	(struct crypt_device * cd, int token, const char **type), (cd, token, type))
 
+PASS_ON(int, crypt_set_data_device, (struct crypt_device * cd, const char *device), (cd, device))
+PASS_ON(int, crypt_persistent_flags_get,
+	(struct crypt_device * cd, crypt_flags_type type, uint32_t *flags), (cd, type, flags))
+PASS_ON(int, crypt_persistent_flags_set,
+	(struct crypt_device * cd, crypt_flags_type type, uint32_t flags), (cd, type, flags))
+
 /* NOLINTEND(bugprone-macro-parentheses,readability-inconsistent-declaration-parameter-name) */
 
 /*
@@ -128,6 +134,9 @@ static const struct {
 	ENTRY(crypt_token_json_set),
 	ENTRY(crypt_token_max),
 	ENTRY(crypt_token_status),
+	ENTRY(crypt_set_data_device),
+	ENTRY(crypt_persistent_flags_get),
+	ENTRY(crypt_persistent_flags_set),
 };
 
 static const struct {

@@ -24,6 +24,12 @@ int luks_open(const char *path, struct luks_device **device, struct error *err);
 void luks_close(struct luks_device **device);
 
 /*
+ * Loads, before child processes are forked that open devices, what each of them would else load for itself. What fails here
+ * fails again, and is told of, where a device is opened.
+ */
+void luks_prepare(void);
+
+/*
  * Reads the header again, which somebody else may have written since. Returns as luks_open(); on failure the device
  * is as it was.
  */
@@ -41,9 +47,6 @@ int luks_is_initialised(struct luks_device *device, struct error *err);
 /* The path the device was opened by, and the UUID of its header. Both valid until luks_close(). */
 const char *luks_path(const struct luks_device *device);
 const char *luks_uuid(const struct luks_device *device);
-
-/* The version of its header: 2, or 1. */
-int luks_version(const struct luks_device *device);
 
 /*
  * A binding, and the marks that its token carries while a command is at work on it, so that after a power cut the next one
@@ -208,11 +211,46 @@ json_t *luks_list_damaged(struct luks_device *device);
 int luks_recover(const struct luks_binding *binding, struct pin_context *context,
 		 struct secret *passphrase);
 
+/* How a device is to be mapped, as bits. */
+enum luks_mapping_flag {
+	LUKS_MAP_DISCARDS = 1 << 0,
+	LUKS_MAP_READONLY = 1 << 1,
+	LUKS_MAP_SAME_CPU = 1 << 2,
+	LUKS_MAP_SUBMIT_FROM_CPUS = 1 << 3,
+	LUKS_MAP_NO_READ_WORKQUEUE = 1 << 4,
+	LUKS_MAP_NO_WRITE_WORKQUEUE = 1 << 5,
+};
+
+struct luks_mapping {
+	const char *name;   /* of the mapped device */
+	unsigned flags;	    /* of enum luks_mapping_flag */
+	bool persistent;    /* LUKS2: store them in the header, in place of those there */
+	const char *device; /* where the data is; NULL: where the header is */
+};
+
 /*
- * Unlocks by the first of the device's bindings that opens, in the order of keyslots, each named to libcryptsetup so that no
- * other is tried. `name` is the mapped device's; NULL: only test. `only` is the keyslot to use, -1 for any.
- * `report` (may be NULL) is told why a binding failed while others are left.
- * Returns the keyslot; negative with the context's error filled.
+ * Unlocks by any of the device's bindings: local ones first, the others side by side as pin_open_any() does, in the order of keyslots;
+ * each keyslot is named to libcryptsetup, so that no other is tried, and the first that opens ends the search. `mapping` NULL:
+ * only test. `only` is the keyslot to use, -1 for any. `report` (may be NULL) is told why a binding failed while others are left.
+ * Returns the keyslot; negative with the context's error filled: -ENOENT without a binding, net_is_unreachable()'s when that
+ * is why all failed, -EINVAL when flags cannot be stored.
  */
-int luks_unlock(struct luks_device *device, struct pin_context *context, const char *name, int only,
-		void (*report)(const struct error *));
+int luks_unlock(struct luks_device *device, struct pin_context *context,
+		const struct luks_mapping *mapping, int only, void (*report)(const struct error *));
+
+/* Paths of devices; the caller's. */
+struct luks_paths {
+	size_t count;
+	char **path;
+};
+
+#define LUKS_PATHS_AUTO __attribute__((cleanup(luks_paths_free)))
+void luks_paths_free(struct luks_paths *paths);
+
+/*
+ * Finds the block devices that hold LUKS and are not open: they have no holder, and no mapped device has their UUID. In the order
+ * of their names. `sysfs` and `dev` are where those are mounted: "/sys", "/dev".
+ * Returns 0 with `paths`; -EACCES with `err` filled when a device may not be read, -errno when there is no list of devices, -ENOMEM.
+ */
+int luks_find_locked(const char *sysfs, const char *dev, struct luks_paths *paths,
+		     struct error *err);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "net/net.h"
+#include "net/http.h"
 
 #include "base/file.h"
 #include "net/connect.h"
+#include "net/courier.h"
 #include "net/proxy.h"
 #include "net/reply.h"
 #include "net/session.h"
@@ -129,7 +130,7 @@ static bool was_stale(int code, const struct reply *reply)
 }
 
 /* Each with its length, so that no name can pass for two. */
-static int make_name(const struct hop *hop, char **name)
+static int make_name(const struct hop *hop, char **name, struct error *err)
 {
 	const char *const parts[] = {
 		hop->url.host,	 hop->url.port, hop->proxy.host, hop->proxy.port,
@@ -139,12 +140,12 @@ static int make_name(const struct hop *hop, char **name)
 	FILE *out = open_memstream(name, &size);
 
 	if (!out)
-		return -ENOMEM;
+		return error_nomem(err);
 	(void)fputs(hop->url.secure ? "https" : "http", out);
 	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
 		(void)fprintf(out, " %zu:%s", parts[i] ? strlen(parts[i]) : 0,
 			      parts[i] ? parts[i] : "");
-	return fclose(out) == 0 ? 0 : -ENOMEM;
+	return fclose(out) == 0 ? 0 : error_nomem(err);
 }
 
 static int exchange(struct net_session *session, const struct net_request *request,
@@ -161,8 +162,9 @@ static int exchange(struct net_session *session, const struct net_request *reque
 		head = NULL;
 		return error_nomem(err);
 	}
-	if (make_name(hop, &name) < 0)
-		return error_nomem(err);
+	rc = make_name(hop, &name, err);
+	if (rc < 0)
+		return rc;
 	reused = session_take(session, name, &connection);
 	rc = reused ? talk(request, head, &connection, deadline, reply, err) : 0;
 	if (!reused || was_stale(rc, reply)) {
@@ -248,8 +250,18 @@ static int make_hop(struct net_session *session, const struct net_request *reque
 	return rc < 0 ? rc : 1;
 }
 
-int net_http(struct net_session *session, const struct net_request *request,
-	     struct deadline deadline, struct net_reply *reply, struct error *err)
+int http_name(const struct net_request *request, char **name, struct error *err)
+{
+	struct hop hop = {.tls = request->tls};
+	int rc = net_url_parse(request->url, &hop.url, err);
+
+	if (rc == 0)
+		rc = net_proxy_find(&hop.url, &hop.proxy, err);
+	return rc < 0 ? rc : make_name(&hop, name, err);
+}
+
+int http_direct(struct net_session *session, const struct net_request *request,
+		struct deadline deadline, struct net_reply *reply, struct error *err)
 {
 	struct hop hop = {.tls = request->tls};
 	char origin[NET_ORIGIN_MAX];
@@ -257,7 +269,6 @@ int net_http(struct net_session *session, const struct net_request *request,
 
 	if (rc < 0)
 		return rc;
-	deadline = deadline_earlier(deadline, deadline_in_ms(NET_REQUEST_MS));
 	for (int i = 0; i <= REDIRECTS_MAX; i++) {
 		net_print_origin(hop.url.host, hop.url.port, origin);
 		rc = make_hop(session, request, &hop, deadline, reply, err);
@@ -266,6 +277,17 @@ int net_http(struct net_session *session, const struct net_request *request,
 	}
 	return error_set(err, -EBADMSG, "%s redirects again: given up after %d redirects", origin,
 			 REDIRECTS_MAX);
+}
+
+int net_http(struct net_session *session, const struct net_request *request,
+	     struct deadline deadline, struct net_reply *reply, struct error *err)
+{
+	int rc = 0;
+
+	deadline = deadline_earlier(deadline, deadline_in_ms(NET_REQUEST_MS));
+	if (session && courier_ask(session_courier(session), request, deadline, reply, &rc, err))
+		return rc;
+	return http_direct(session, request, deadline, reply, err);
 }
 
 bool net_is_unreachable(int code)

@@ -49,9 +49,18 @@ struct net_session *net_session_new(void);
 void net_session_free(struct net_session **session);
 
 /*
- * For a child process: closes the descriptors of connections it inherited, which stay the parent's to use.
+ * For a child process, before it asks anything: closes the descriptors of connections it inherited, which stay the parent's to use.
+ * Returns the session to go on with: the same where couriers carry its requests, NULL where there are none. NULL is accepted.
  */
-void net_session_forget(struct net_session *session);
+struct net_session *net_session_in_child(struct net_session *session);
+
+/*
+ * Starts what lets the processes of one command share connections: from now on each server is asked by one process, its courier,
+ * for this process and all that it forks; one request after another, over one connection. Where a courier does not answer, since it is
+ * gone or its server is slow, a request goes its own way. To be called before any child is forked; ends with
+ * net_session_free(), or with the process. Failure is no error: then each process has connections of its own.
+ */
+void net_session_share(struct net_session *session);
 
 /*
  * Sends a request and reads the reply, within NET_REQUEST_MS and by the deadline. `session` may be NULL. Redirects are followed, a few

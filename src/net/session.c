@@ -17,11 +17,16 @@ struct idle {
 /* The one that has waited longest stands first. */
 struct net_session {
 	struct idle idle[SESSION_IDLE_MAX];
+	struct courier courier;
 };
 
 struct net_session *net_session_new(void)
 {
-	return calloc(1, sizeof(struct net_session));
+	struct net_session *session = calloc(1, sizeof(*session));
+
+	if (session)
+		session->courier = COURIER_NONE;
+	return session;
 }
 
 static void end(struct idle *idle)
@@ -39,19 +44,33 @@ void net_session_free(struct net_session **session)
 		return;
 	for (size_t i = 0; i < SESSION_IDLE_MAX; i++)
 		end(&(*session)->idle[i]);
+	courier_stop(&(*session)->courier);
 	free(*session);
 	*session = NULL;
 }
 
-void net_session_forget(struct net_session *session)
+struct net_session *net_session_in_child(struct net_session *session)
 {
 	if (!session)
-		return;
+		return NULL;
 	for (size_t i = 0; i < SESSION_IDLE_MAX; i++) {
 		/* A child of the parent as we are: not ours to end. */
 		session->idle[i].connection.helper = 0;
 		end(&session->idle[i]);
 	}
+	session->courier.pid = 0;
+	return session->courier.fd >= 0 ? session : NULL;
+}
+
+void net_session_share(struct net_session *session)
+{
+	if (session && session->courier.fd < 0)
+		courier_start(&session->courier);
+}
+
+const struct courier *session_courier(const struct net_session *session)
+{
+	return &session->courier;
 }
 
 /* Removes the place, so that the others close up; what it held is the caller's. */

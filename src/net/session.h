@@ -2,6 +2,7 @@
 /* Connections that wait for the next request. Private to net/; what callers see of it is in net.h. */
 #pragma once
 
+#include "net/courier.h"
 #include "net/net.h"
 #include "net/stream.h"
 
@@ -21,3 +22,6 @@ bool session_take(struct net_session *session, const char *name, struct net_conn
  * when `session` is NULL or memory is out. The caller's `connection` holds none afterwards.
  */
 void session_put(struct net_session *session, const char *name, struct net_connection *connection);
+
+/* The session's way to couriers; none when net_session_share() was not called. */
+const struct courier *session_courier(const struct net_session *session);

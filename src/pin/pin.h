@@ -131,6 +131,26 @@ int pin_seal(struct pin_context *context, const char *name, const json_t *config
 	     const struct secret *plain, json_t **jwe);
 int pin_open(struct pin_context *context, const json_t *jwe, struct secret *plain);
 
+struct pin_choice {
+	/* Takes what number `which` holds. Returns 0 to end the search; a negative code with `err` filled when it is as bad as none. */
+	int (*take)(void *arg, size_t which, const struct secret *plain, struct error *err);
+	/* Told why number `which` was not taken; NULL: nobody is. */
+	void (*fail)(void *arg, size_t which, const struct error *why);
+	void *arg;
+};
+
+/* Most JWEs of which one is chosen. */
+enum { PIN_CHOICE_MAX = 255 };
+
+/*
+ * Opens one of `count` JWEs (1 … PIN_CHOICE_MAX): first those that need neither network nor another program, one after another; then the
+ * others side by side, each in a child process, in the order in which they stand: the next one is started when one fails, or has
+ * not answered for 300 ms. The deadline is one for all.
+ * Returns 0 when one was taken; a negative code with the context's error filled, which tells why each one was not.
+ */
+int pin_open_any(struct pin_context *context, const json_t *const jwes[], size_t count,
+		 const struct pin_choice *choice);
+
 /* The configuration it was sealed with, trust included. Returns as pin_of(), and -ENOMEM. */
 int pin_describe(const json_t *jwe, json_t **config, struct error *err);
 

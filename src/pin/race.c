@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 /* What a child sends, in one write, smaller than PIPE_BUF so that it arrives whole. */
@@ -27,6 +26,12 @@ struct verdict {
 
 _Static_assert(sizeof(struct verdict) <= PIPE_BUF, "a verdict must fit one write to a pipe");
 
+/*
+ * How much longer than the deadline a verdict is waited for, milliseconds: a child ends by the deadline itself, and can tell what
+ * it waited for.
+ */
+enum { GRACE_MS = 100 };
+
 struct runner {
 	pid_t pid;
 	int fd; /* the verdict comes here; -1: ended */
@@ -36,14 +41,13 @@ struct race {
 	struct pin_context *context;
 	const json_t *const *jwes;
 	size_t count;
-	size_t needed;
-	race_taker take;
-	void *arg;
+	const struct race_rules *rules;
 	size_t taken;
 	size_t running;
 	size_t started;
 	size_t allowed; /* how many may have been started by now */
 	struct deadline hedge;
+	struct deadline end; /* of waiting for verdicts */
 	struct error failures;
 	unsigned char order[RACE_MAX];
 	struct runner runner[RACE_MAX];
@@ -69,8 +73,6 @@ static void shuffle(struct race *race)
 {
 	unsigned char random[RACE_MAX * 2];
 
-	for (size_t i = 0; i < race->count; i++)
-		race->order[i] = (unsigned char)i;
 	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
 		return;
 	for (size_t i = race->count; i-- > 1;) {
@@ -88,7 +90,7 @@ static void open_for(struct pin_context *context, const json_t *jwe, struct verd
 
 	context->err = &verdict->err;
 	if (pin_open(context, jwe, &plain) == 0 && plain.size > sizeof(verdict->plain))
-		(void)error_set(&verdict->err, -EBADMSG, "what is sealed inside is no share");
+		(void)error_set(&verdict->err, -EBADMSG, "what is sealed inside is too long");
 	else if (verdict->err.code == 0)
 		verdict->size = (unsigned)plain.size;
 	if (verdict->size > 0)
@@ -102,8 +104,7 @@ static void child_main(const struct race *race, const json_t *jwe, int fd)
 	struct secret place = {0};
 
 	secret_after_fork();
-	net_session_forget(context.session);
-	context.session = NULL;
+	context.session = net_session_in_child(context.session);
 	context.retry_after_s = 0;
 	if (secret_new(&place, sizeof(struct verdict), NULL) < 0)
 		_exit(EXIT_FAILURE);
@@ -120,51 +121,46 @@ static void close_others(struct race *race, const struct runner *own)
 		fd_close(&runner->fd);
 }
 
+static void note_failure(struct race *race, size_t which, const struct error *why)
+{
+	if (race->rules->fail)
+		race->rules->fail(race->rules->arg, which, why);
+	race_add_failure(&race->failures, why);
+}
+
 static void start_one(struct race *race)
 {
 	struct runner *runner = &race->runner[race->started];
-	const json_t *jwe = race->jwes[race->order[race->started]];
+	size_t which = race->order[race->started];
 	struct error err = {0};
-	pid_t parent = getpid();
 	int ends[2] = {-1, -1};
 
 	race->started++;
 	race->hedge = deadline_in_ms(RACE_HEDGE_MS);
 	*runner = (struct runner){.fd = -1};
 	if (pipe2(ends, O_CLOEXEC) == 0)
-		runner->pid = fork();
+		runner->pid = program_fork();
 	if (ends[1] >= 0 && runner->pid == 0) {
-		program_die_with(parent);
-		program_lead_group();
 		close_others(race, runner);
 		fd_close(&ends[0]);
-		child_main(race, jwe, ends[1]);
+		child_main(race, race->jwes[which], ends[1]);
 	}
 	if (runner->pid > 0) {
-		program_track(runner->pid);
 		runner->fd = ends[0];
 		ends[0] = -1;
 		race->running++;
 	} else {
 		(void)error_set(&err, -errno, "cannot start a process: %s", strerror(errno));
-		race_add_failure(&race->failures, &err);
+		note_failure(race, which, &err);
 	}
 	fd_close(&ends[0]);
 	fd_close(&ends[1]);
 }
 
-/* Waits for the end of one that has said what it had to say, or has ended; and ends what its programs left. */
+/* Waits for the end of one that has said what it had to say, or has ended. */
 static void reap(struct race *race, struct runner *runner)
 {
-	siginfo_t ended;
-
-	/* Until it is waited for its id is nobody else's, as a process and as a group. */
-	while (waitid(P_PID, (id_t)runner->pid, &ended, WEXITED | WNOWAIT) < 0 && errno == EINTR)
-		;
-	(void)kill(-runner->pid, SIGKILL);
-	program_untrack(runner->pid);
-	while (waitpid(runner->pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	(void)program_reap(runner->pid);
 	fd_close(&runner->fd);
 	race->running--;
 }
@@ -175,7 +171,7 @@ static void end_one(struct race *race, struct runner *runner)
 	reap(race, runner);
 }
 
-static void take_verdict(struct race *race, const struct verdict *verdict)
+static void take_verdict(struct race *race, size_t which, const struct verdict *verdict)
 {
 	struct error err = {0};
 	SECRET_AUTO struct secret plain = {0};
@@ -188,19 +184,20 @@ static void take_verdict(struct race *race, const struct verdict *verdict)
 	else
 		rc = secret_copy(&plain, verdict->plain, verdict->size, &err);
 	if (rc == 0)
-		rc = race->take(race->arg, &plain, &err);
+		rc = race->rules->take(race->rules->arg, which, &plain, &err);
 	if (rc == 0) {
 		race->taken++;
 		return;
 	}
-	race_add_failure(&race->failures, &err);
+	note_failure(race, which, &err);
 	if (verdict->retry_after_s > race->context->retry_after_s)
 		race->context->retry_after_s = verdict->retry_after_s;
 	race->allowed++;
 }
 
-static void read_one(struct race *race, struct runner *runner)
+static void read_one(struct race *race, size_t at)
 {
+	struct runner *runner = &race->runner[at];
 	struct error err = {0};
 	SECRET_AUTO struct secret place = {0};
 
@@ -212,10 +209,10 @@ static void read_one(struct race *race, struct runner *runner)
 	else
 		end_one(race, runner);
 	if (err.code == 0) {
-		take_verdict(race, (const struct verdict *)place.data);
+		take_verdict(race, race->order[at], (const struct verdict *)place.data);
 		return;
 	}
-	race_add_failure(&race->failures, &err);
+	note_failure(race, race->order[at], &err);
 	race->allowed++;
 }
 
@@ -223,71 +220,97 @@ static void read_one(struct race *race, struct runner *runner)
 static int wait_for_one(struct race *race)
 {
 	struct pollfd polled[RACE_MAX];
-	struct deadline until = race->context->deadline;
+	bool may_start = race->started < race->count && !deadline_passed(race->context->deadline);
+	struct deadline until = may_start ? deadline_earlier(race->end, race->hedge) : race->end;
 	int rc;
 
-	if (race->started < race->count)
-		until = deadline_earlier(until, race->hedge);
 	for (size_t i = 0; i < race->started; i++)
 		polled[i] = (struct pollfd){race->runner[i].fd, POLLIN, 0};
 	rc = poll(polled, race->started, deadline_left_ms(until));
 	if (rc < 0 && errno != EINTR)
 		return error_set(&race->failures, -errno, "poll: %s", strerror(errno));
 	for (size_t i = 0; rc > 0 && i < race->started; i++)
-		if (polled[i].revents && race->taken < race->needed)
-			read_one(race, &race->runner[i]);
-	if (rc == 0 && deadline_passed(race->hedge))
+		if (polled[i].revents && race->taken < race->rules->needed)
+			read_one(race, i);
+	if (rc == 0 && may_start && deadline_passed(race->hedge))
 		race->allowed++;
 	return 0;
 }
 
 static bool can_still_succeed(const struct race *race)
 {
-	return race->taken + race->running + (race->count - race->started) >= race->needed;
+	return race->taken + race->running + (race->count - race->started) >= race->rules->needed;
 }
 
+/* Who is to be told of each is; else a number says enough. */
 static void note_deadline(struct race *race)
 {
 	struct error err = {0};
 
-	if (race->running == 0)
-		return;
-	(void)error_set(&err, -ETIMEDOUT, "no answer in time from %zu more", race->running);
-	race_add_failure(&race->failures, &err);
+	if (race->rules->fail) {
+		(void)error_set(&err, -ETIMEDOUT, "no answer in time");
+		for (size_t i = 0; i < race->count; i++)
+			if (i >= race->started || race->runner[i].fd >= 0)
+				note_failure(race, race->order[i], &err);
+	} else if (race->running > 0) {
+		(void)error_set(&err, -ETIMEDOUT, "no answer in time from %zu more", race->running);
+		race_add_failure(&race->failures, &err);
+	}
 }
 
-int race_run(struct pin_context *context, const json_t *const jwes[], size_t count, size_t needed,
-	     race_taker take, void *arg)
+static void start_allowed(struct race *race)
 {
-	struct race race = {.context = context,
-			    .jwes = jwes,
-			    .count = count,
-			    .needed = needed,
-			    .take = take,
-			    .arg = arg,
-			    .allowed = needed};
+	while (race->started < race->count && race->started < race->allowed &&
+	       !deadline_passed(race->context->deadline))
+		start_one(race);
+}
+
+static int run(struct race *race)
+{
+	struct deadline deadline = race->context->deadline;
 	int rc = 0;
 
-	shuffle(&race);
+	while (rc == 0 && race->taken < race->rules->needed && can_still_succeed(race) &&
+	       !deadline_passed(race->end)) {
+		start_allowed(race);
+		if (race->running > 0)
+			rc = wait_for_one(race);
+		else if (deadline_passed(deadline))
+			break;
+		else
+			race->allowed++;
+	}
+	if (race->taken < race->rules->needed && rc == 0 && deadline_passed(deadline))
+		note_deadline(race);
+	return rc;
+}
+
+int race_run(struct pin_context *context, const json_t *const jwes[], size_t count,
+	     const struct race_rules *rules)
+{
+	struct race race = {
+		.context = context,
+		.jwes = jwes,
+		.count = count,
+		.rules = rules,
+		.allowed = rules->needed,
+		.end = deadline_in_ms((int64_t)deadline_left_ms(context->deadline) + GRACE_MS),
+	};
+
+	for (size_t i = 0; i < count; i++)
+		race.order[i] = (unsigned char)i;
+	if (!rules->in_order)
+		shuffle(&race);
 	/* Done once here, it need not be done by each child. */
 	(void)OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL);
-	while (rc == 0 && race.taken < needed && can_still_succeed(&race)) {
-		while (race.started < count && race.started < race.allowed)
-			start_one(&race);
-		if (race.running > 0)
-			rc = wait_for_one(&race);
-		else if (race.started < count)
-			race.allowed++;
-		if (deadline_passed(context->deadline))
-			break;
-	}
-	if (race.taken < needed && rc == 0 && deadline_passed(context->deadline))
-		note_deadline(&race);
+	(void)run(&race);
 	for (size_t i = 0; i < race.started; i++)
 		if (race.runner[i].fd >= 0)
 			end_one(&race, &race.runner[i]);
-	if (race.taken >= needed)
+	if (race.taken >= rules->needed)
 		return 0;
+	if (race.failures.code == 0)
+		return error_set(context->err, -ETIMEDOUT, "no time is left");
 	*context->err = race.failures;
 	return race.failures.code;
 }

@@ -324,10 +324,11 @@ struct opening {
 };
 
 /* Takes a share, unless it is one that is here already. */
-static int take_share(void *arg, const struct secret *share, struct error *err)
+static int take_share(void *arg, size_t which, const struct secret *share, struct error *err)
 {
 	struct opening *opening = arg;
 
+	(void)which;
 	if (share->size != SHAMIR_SHARE)
 		return error_set(err, -EBADMSG, "sss: what is sealed inside is no share");
 	for (size_t i = 0; i < opening->found; i++)
@@ -350,7 +351,7 @@ static void open_here(struct pin_context *context, const json_t *jwe, struct ope
 	rc = pin_open(&own, jwe, &share);
 	context->retry_after_s = own.retry_after_s;
 	if (rc == 0)
-		rc = take_share(opening, &share, &err);
+		rc = take_share(opening, 0, &share, &err);
 	if (rc < 0)
 		race_add_failure(&opening->failures, &err);
 }
@@ -359,6 +360,7 @@ static void open_here(struct pin_context *context, const json_t *jwe, struct ope
 static int find_shares(struct pin_context *context, const json_t *jwes, struct opening *opening)
 {
 	const json_t *far[SHAMIR_SHARES_MAX];
+	struct race_rules rules = {.take = take_share, .arg = opening};
 	const json_t *jwe;
 	struct error failures;
 	size_t count = 0;
@@ -380,8 +382,8 @@ static int find_shares(struct pin_context *context, const json_t *jwes, struct o
 	if (opening->found + count < opening->wanted) {
 		failures = opening->failures;
 	} else {
-		rc = race_run(context, far, count, opening->wanted - opening->found, take_share,
-			      opening);
+		rules.needed = opening->wanted - opening->found;
+		rc = race_run(context, far, count, &rules);
 		if (rc == 0)
 			return 0;
 		failures = opening->failures;

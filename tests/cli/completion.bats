@@ -81,7 +81,11 @@ program() { # NAME: there is one of that name on PATH
 	offers '--idempotent -d -e -f -h -k -s -t -y' -- clevis luks bind --timeout 5 -
 	offers '--idempotent -d -e -f -h -k -s -t -y' -- clevis luks bind --timeout=5 -
 	offers '--idempotent -d -e -f -h -k -s -t -y' -- clevis luks bind --timeout = 5 -
-	offers '--timeout -d -h -n' -- clevis luks unlock -t1 ''
+	offers '--all --header --timeout -d -h -n -o' -- clevis luks unlock -t1 ''
+	offers '--all --header --timeout -d -h -o -t' -- clevis luks unlock -d disk.img -o --readonly -n x -
+	offers '--all --timeout -d -h -n -o -t' -- clevis luks unlock --header x ''
+	offers '--header --timeout -d -h -n -o -t' -- clevis luks unlock --all ''
+	offers '--perf-no_read_workqueue --perf-no_write_workqueue' -- clevis luks unlock -o --perf-n
 	offers '--timeout -d -f -h -s -y' -- clevis luks edit -c '{}' --unproved ''
 	offers '--timeout -d -h -q -r -s -y' -- clevis luks report --json -
 	offers '' -- clevis luks unlock -n ''
@@ -106,6 +110,12 @@ program() { # NAME: there is one of that name on PATH
 	offers 'file sss tang' -- clevis luks bind ''
 	offers 'tang' -- clevis luks bind -y -d /dev/disk/by-path/pci-0000 : 00 : 1f.2 -k key t
 	offers '' -- clevis luks bind -d disk.img tang ''
+}
+
+@test "unlock --header: files" {
+	touch header.img
+	offers 'header.img' -- clevis luks unlock --header head
+	offers 'header.img' -- clevis luks unlock --header = head
 }
 
 @test "-d: folders, files and devices" {

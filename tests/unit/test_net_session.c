@@ -292,7 +292,7 @@ static int forget_and_look(void *arg)
 	int after;
 
 	(void)close(before);
-	net_session_forget(session);
+	(void)net_session_in_child(session);
 	after = dup(STDERR_FILENO);
 	return session_take(session, "name", &connection) ? 1 : after < before ? 0 : 2;
 }
