@@ -33,8 +33,10 @@ int luks_check_unbound(struct luks_device *device, const struct luks_bind *wante
 	if (luks_list(device, &all, NULL) == -ENOMEM)
 		return error_nomem(err);
 	found = find_agreeing(&all, wanted);
-	if (found < 0)
-		return 0;
+	if (found < 0) /* what stands in the wanted slot is something else */
+		return wanted->keyslot < 0
+			       ? 0
+			       : draft_find_keyslot(device, wanted->keyslot, &found, err);
 	if (wanted->keyslot >= 0 && wanted->keyslot != found)
 		return error_set(err, -EEXIST,
 				 "%s is already bound by this configuration in slot %d, not %d",

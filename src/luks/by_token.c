@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The volume key by a token that is there: ours, one that names a key of the kernel's keyrings, one of a plugin of libcryptsetup. */
+/*
+ * The volume key by a token that is there: ours, one that names a key of the kernel's keyrings, one of a plugin of
+ * libcryptsetup.
+ */
 #include "luks/luks2.h"
 
 #include "base/json.h"
@@ -37,7 +40,9 @@ static int by_ours(struct luks_device *device, int token, struct pin_context *co
 		      : luks_volume_key(device, binding.keyslot, &passphrase, key, context->err);
 }
 
-/* A key of type `user` in a keyring that this process may search; the kernel asks nobody for one that is not there. */
+/*
+ * A key of type `user` in a keyring that this process may search; the kernel asks nobody for one that is not there.
+ */
 static int read_kernel_key(const char *description, struct secret *value, struct error *err)
 {
 	long id = syscall(SYS_request_key, "user", description, NULL, 0);

@@ -75,8 +75,8 @@ PASS_ON(int, crypt_persistent_flags_set,
 /* NOLINTEND(bugprone-macro-parentheses,readability-inconsistent-declaration-parameter-name) */
 
 /*
- * What a token's plugin does for us came with libcryptsetup 2.6. These functions have no name of the library's here, since the headers that we are
- * compiled with may not know them.
+ * What a token's plugin does for us came with libcryptsetup 2.6. These functions have no name of the library's here,
+ * since the headers that we are compiled with may not know them.
  */
 static struct {
 	int (*init_by_token)(struct crypt_device *cd, int token, const char *type, const char *pin,

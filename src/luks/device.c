@@ -84,10 +84,20 @@ int luks_version(const struct luks_device *device)
 
 int luks_reload(struct luks_device *device, struct error *err)
 {
-	crypt_free(device->crypt);
+	struct crypt_device *before = device->crypt;
+	int rc;
+
 	device->crypt = NULL;
 	*device->message = '\0';
-	return load(device, err);
+	rc = load(device, err);
+	if (rc == 0) {
+		crypt_free(before);
+		return 0;
+	}
+	if (device->crypt)
+		crypt_free(device->crypt);
+	device->crypt = before;
+	return rc;
 }
 
 void luks_close(struct luks_device **device)

@@ -102,6 +102,13 @@ static char *device_hash(struct luks_device *device)
 	return NULL;
 }
 
+int draft_prefer_keyslot(struct luks_device *device, int keyslot, struct error *err)
+{
+	int rc = crypt_keyslot_set_priority(device->crypt, keyslot, CRYPT_SLOT_PRIORITY_PREFER);
+
+	return rc < 0 ? device_error(device, rc, "cannot prefer the keyslot", err) : 0;
+}
+
 /* LUKS1 has one hash for the whole device, and no priorities. */
 int draft_write_keyslot(struct luks_device *device, const struct secret *volume_key, int keyslot,
 			unsigned iterations, const struct secret *passphrase, struct error *err)
@@ -122,10 +129,7 @@ int draft_write_keyslot(struct luks_device *device, const struct secret *volume_
 			(const char *)passphrase->data, passphrase->size);
 	if (rc < 0)
 		return device_error(device, rc, "cannot add the keyslot", err);
-	if (is_luks1)
-		return 0;
-	rc = crypt_keyslot_set_priority(device->crypt, keyslot, CRYPT_SLOT_PRIORITY_PREFER);
-	return rc < 0 ? device_error(device, rc, "cannot prefer the keyslot", err) : 0;
+	return is_luks1 ? 0 : draft_prefer_keyslot(device, keyslot, err);
 }
 
 int draft_kill_keyslot(struct luks_device *device, int keyslot, struct error *err)

@@ -34,8 +34,8 @@ int draft_seal(struct pin_context *context, const char *pin, const json_t *confi
 	       struct draft *draft, struct error *unproved);
 
 /*
- * Reads the header again: to be called when something was waited for, before keyslot and token are found and written. Returns 0; -ESTALE with `err`
- * filled when the volume key is no longer the device's, and the codes of luks_open().
+ * Reads the header again: to be called when something was waited for, before keyslot and token are found and written.
+ * Returns 0; -ESTALE with `err` filled when the volume key is no longer the device's, and the codes of luks_open().
  */
 int draft_look_again(struct luks_device *device, const struct secret *volume_key,
 		     struct error *err);
@@ -53,6 +53,9 @@ int draft_find_keyslot(struct luks_device *device, int wanted, int *keyslot, str
 /* Adds a keyslot with that passphrase, cheap to open and, where the format has priorities, preferred. Returns 0, -errno with `err` filled. */
 int draft_write_keyslot(struct luks_device *device, const struct secret *volume_key, int keyslot,
 			unsigned iterations, const struct secret *passphrase, struct error *err);
+
+/* Gives a LUKS2 keyslot its priority. Returns 0, -errno with `err` filled. */
+int draft_prefer_keyslot(struct luks_device *device, int keyslot, struct error *err);
 
 /* Removes a keyslot that is in use. Returns 0, also where it is not; -errno with `err` filled. */
 int draft_kill_keyslot(struct luks_device *device, int keyslot, struct error *err);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading the header again after the servers were waited for, and before anything is written. libcryptsetup refuses to write over a
- * header that was written since it read it, but takes one with a lower number for an older one of its own: over a device that was
- * formatted anew, or whose header was restored, it would write the header that it remembers, and all data were lost.
+ * Reading the header again after the servers were waited for, and before anything is written. libcryptsetup refuses
+ * to write over a header that was written since it read it, but takes one with a lower number for an older one of its
+ * own: over a device that was formatted anew, or whose header was restored, it would write the header that it
+ * remembers, and all data were lost.
  */
 #include "luks/draft.h"
 

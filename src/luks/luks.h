@@ -29,7 +29,10 @@ void luks_close(struct luks_device **device);
  */
 void luks_prepare(void);
 
-/* Reads the header again, which somebody else may have written since. Returns as luks_open(). */
+/*
+ * Reads the header again, which somebody else may have written since. Returns as luks_open(); on failure the device
+ * is as it was.
+ */
 int luks_reload(struct luks_device *device, struct error *err);
 
 /* The version of its format: 1 or 2. */
@@ -44,9 +47,6 @@ int luks_is_initialised(struct luks_device *device, struct error *err);
 /* The path the device was opened by, and the UUID of its header. Both valid until luks_close(). */
 const char *luks_path(const struct luks_device *device);
 const char *luks_uuid(const struct luks_device *device);
-
-/* The version of its header: 2, or 1. */
-int luks_version(const struct luks_device *device);
 
 /*
  * A binding, and the marks that its token carries while a command is at work on it, so that after a power cut the next one
@@ -117,9 +117,10 @@ struct luks_bind {
 };
 
 /*
- * Finds out whether the device has a binding by the wanted pin and configuration already (pin_agrees()); nobody is asked, nothing is
- * written, and the volume key is not needed. Returns 0 when it has none; with `err` filled: -EALREADY when it has (`DEV is already bound by this
- * configuration in slot N`), -EEXIST when a keyslot is wanted and the binding is in another; -ENOMEM.
+ * Finds out whether the device has a binding by the wanted pin and configuration already (pin_agrees()); nobody is
+ * asked, nothing is written, and the volume key is not needed. Returns 0 when it has none; with `err` filled:
+ * -EALREADY when it has (`DEV is already bound by this configuration in slot N`), -EEXIST when a keyslot is wanted
+ * and the binding is in another, or something else is in that; -ENOMEM.
  */
 int luks_check_unbound(struct luks_device *device, const struct luks_bind *wanted,
 		       struct error *err);
@@ -169,17 +170,17 @@ int luks_volume_key_by_binding(struct luks_device *device, struct pin_context *c
 int luks_check_bound(struct luks_device *device, int keyslot, struct error *err);
 
 /*
- * The volume key by an existing token of LUKS2: one of ours, opened by its pin; one that names a key in the kernel's keyrings
- * (luks2-keyring); one of another type, by libcryptsetup's plugin for it. Returns the keyslot with `key` (the caller's); with the context's
- * error filled: -ENOENT when there is no such token, -ENOTSUP on LUKS1, -ENOSYS when the library is too old for plugins, -ENOKEY, -EPERM, …, and
- * the codes of pin_open().
+ * The volume key by an existing token of LUKS2: one of ours, opened by its pin; one that names a key in the kernel's
+ * keyrings (luks2-keyring); one of another type, by libcryptsetup's plugin for it. Returns the keyslot with `key`
+ * (the caller's); with the context's error filled: -ENOENT when there is no such token, -ENOTSUP on LUKS1, -ENOSYS
+ * when the library is too old for plugins, -ENOKEY, -EPERM, …, and the codes of pin_open().
  */
 int luks_volume_key_by_token(struct luks_device *device, int token, struct pin_context *context,
 			     struct secret *key);
 
 /*
- * Removes the binding of a keyslot: kills the keyslot if it is active, then removes what bound it.
- * Returns 0; -ENOENT with `err` filled when there is no binding, -ETIMEDOUT when another command is at work on the device until the
+ * Removes the binding of a keyslot: kills the keyslot if it is active, then removes what bound it. Returns 0; -ENOENT
+ * with `err` filled when there is no binding, -ETIMEDOUT when another command is at work on the device until the
  * deadline, -errno.
  */
 int luks_unbind(struct luks_device *device, int keyslot, struct deadline deadline,
@@ -192,8 +193,8 @@ bool luks_is_last_keyslot(struct luks_device *device, int keyslot);
 bool luks_is_free_keyslot(struct luks_device *device, int keyslot);
 
 /*
- * How many tokens are orphans: of type clevis, naming no keyslot since it was removed by other means. One that says which keyslot it was
- * meant for, where there is a keyslot, is none: it is needed to find out whose that is.
+ * How many tokens are orphans: of type clevis, naming no keyslot since it was removed by other means. One that says
+ * which keyslot it was meant for, where there is a keyslot, is none: it is needed to find out whose that is.
  */
 int luks_count_orphans(struct luks_device *device);
 

@@ -281,6 +281,22 @@ static int remove_spare(struct luks_device *device, int spare, struct error *err
 	return rc < 0 ? rc : luks1_remove_spare(device, spare, &pending, err);
 }
 
+/* A cut may have damaged what it said of itself: without a keyslot it is nobody's. */
+static int wipe_what_was_pending(struct luks_device *device, struct error *err)
+{
+	int rc = 0;
+
+	for (int slot = 0; rc == 0 && slot < device_keyslots(device); slot++) {
+		METADATA_AUTO struct metadata found = {0};
+
+		rc = metadata_read(device, slot, &found, err);
+		if (rc == 0 && found.kind == METADATA_PENDING &&
+		    !device_keyslot_in_use(device, slot))
+			rc = metadata_wipe(device, slot, err);
+	}
+	return rc;
+}
+
 /* The one that was to take the keyslot's place goes first: left alone, it would take it. */
 static int unbind(struct luks_device *device, int keyslot, struct error *err)
 {
@@ -293,10 +309,12 @@ static int unbind(struct luks_device *device, int keyslot, struct error *err)
 	if (rc == 0)
 		rc = metadata_read(device, keyslot, &found, err);
 	/* Without metadata, what is in the keyslot is not ours. */
-	if (rc < 0 || found.kind == METADATA_NONE || found.kind == METADATA_FOREIGN)
-		return rc;
-	rc = draft_kill_keyslot(device, keyslot, err);
-	return rc < 0 ? rc : metadata_wipe(device, keyslot, err);
+	if (rc == 0 && (found.kind == METADATA_BOUND || found.kind == METADATA_PENDING)) {
+		rc = draft_kill_keyslot(device, keyslot, err);
+		if (rc == 0)
+			rc = metadata_wipe(device, keyslot, err);
+	}
+	return rc < 0 ? rc : wipe_what_was_pending(device, err);
 }
 
 const struct luks_format luks1_format = {

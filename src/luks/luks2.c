@@ -99,21 +99,29 @@ static int check_bound(struct luks_device *device, int keyslot, struct error *er
 	return luks_find_for_rebind(device, keyslot, &binding, err);
 }
 
+/* Removes each binding that is, or (`spares`) was to take the place of, the keyslot's; and what a cut has left of one. */
+static int unbind_each(struct luks_device *device, int keyslot, bool spares, struct error *err)
+{
+	int rc = 0;
+
+	for (int token = 0; rc == 0 && token < token_max(); token++) {
+		LUKS_BINDING_AUTO struct luks_binding binding = LUKS_BINDING_NONE;
+
+		if (token_read(device, token, &binding, NULL) == 0 &&
+		    (spares ? binding.replaces : binding.keyslot) == keyslot)
+			rc = token_unbind(device, &binding, err);
+	}
+	return rc;
+}
+
 /* The one that was to take the keyslot's place goes first: left alone, it would take it. */
 static int unbind(struct luks_device *device, int keyslot, struct error *err)
 {
-	LUKS_BINDINGS_AUTO struct luks_bindings all = {0};
 	int rc = check_bound(device, keyslot, err);
 
 	if (rc == 0)
-		rc = luks_list(device, &all, NULL);
-	for (size_t i = 0; rc == 0 && i < all.count; i++)
-		if (all.binding[i].replaces == keyslot)
-			rc = token_unbind(device, &all.binding[i], err);
-	for (size_t i = 0; rc == 0 && i < all.count; i++)
-		if (all.binding[i].keyslot == keyslot)
-			rc = token_unbind(device, &all.binding[i], err);
-	return rc;
+		rc = unbind_each(device, keyslot, true, err);
+	return rc < 0 ? rc : unbind_each(device, keyslot, false, err);
 }
 
 const struct luks_format luks2_format = {

@@ -39,8 +39,10 @@ int luks2_take_the_place(struct luks_device *device, struct luks_binding *now,
 	int place = now->replaces;
 	int rc = 0;
 
-	if (!device_keyslot_in_use(device, place) ||
-	    luks_test_passphrase(device, place, passphrase, NULL) < 0) {
+	if (device_keyslot_in_use(device, place) &&
+	    luks_test_passphrase(device, place, passphrase, NULL) >= 0) {
+		rc = draft_prefer_keyslot(device, place, err);
+	} else {
 		if (device_keyslot_in_use(device, place))
 			rc = remove_old(device, place, err);
 		if (rc == 0)

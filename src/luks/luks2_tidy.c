@@ -10,6 +10,23 @@ static bool is_bound(struct luks_device *device, int keyslot)
 	return luks_find(device, keyslot, &binding, NULL) == 0;
 }
 
+/* Says, by the header read again when something was waited for, whether the token of a binding is as it was. */
+static bool is_still_there(struct luks_device *device, const struct luks_binding *binding)
+{
+	LUKS_BINDING_AUTO struct luks_binding now = LUKS_BINDING_NONE;
+
+	return luks_reload(device, NULL) == 0 &&
+	       token_read(device, binding->token, &now, NULL) == 0 && now.keyslot < 0 &&
+	       now.intended == binding->intended && json_equal(now.jwe, binding->jwe);
+}
+
+/* Whether the keyslot that was intended is there, and may be ours. */
+static bool is_in_doubt(struct luks_device *device, const struct luks_binding *binding)
+{
+	return binding->intended >= 0 && device_keyslot_in_use(device, binding->intended) &&
+	       !is_bound(device, binding->intended);
+}
+
 /* Of a token without a keyslot: removes it, and the keyslot that was intended if that is of ours. */
 static void remove_intended(struct luks_device *device, struct pin_context *context,
 			    struct luks_binding *binding)
@@ -17,18 +34,20 @@ static void remove_intended(struct luks_device *device, struct pin_context *cont
 	SECRET_AUTO struct secret passphrase = {0};
 	struct pin_context own = *context;
 	struct error why = {0};
-	int keyslot = binding->intended;
 
 	own.err = &why;
-	if (keyslot < 0 || !device_keyslot_in_use(device, keyslot) || is_bound(device, keyslot)) {
-		binding->intended = -1;
-	} else if (luks_recover(binding, &own, &passphrase) < 0) {
-		format_warn_left(context, device, keyslot, why.text);
-		return;
-	} else if (luks_test_passphrase(device, keyslot, &passphrase, NULL) < 0) {
-		/* Somebody else's that has taken the number since: not ours to touch. */
-		binding->intended = -1;
+	if (is_in_doubt(device, binding)) {
+		if (luks_recover(binding, &own, &passphrase) < 0) {
+			format_warn_left(context, device, binding->intended, why.text);
+			return;
+		}
+		if (!is_still_there(device, binding))
+			return;
 	}
+	/* Somebody else's that has taken the number since is not ours to touch. */
+	if (!is_in_doubt(device, binding) ||
+	    luks_test_passphrase(device, binding->intended, &passphrase, NULL) < 0)
+		binding->intended = -1;
 	(void)token_unbind(device, binding, NULL);
 }
 

@@ -29,7 +29,10 @@ static bool to_ipv6(const struct sockaddr *address, struct in6_addr *ipv6)
 	return true;
 }
 
-/* Addresses that are every machine's own: loopback, and the unspecified one, to which a connection goes there as well. */
+/*
+ * Addresses that are every machine's own: loopback, and the unspecified one, to which a connection goes there as
+ * well.
+ */
 static bool is_every_machines_own(const struct in6_addr *address)
 {
 	const unsigned char *ipv4 = address->s6_addr + 12;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whether a configuration of the pin `sss` says what a JWE holds: the same threshold, and a partner for each that stands inside.
- * Order counts on neither side, nor whether one configuration stands alone or in an array. A configuration that names no trusted key
- * may agree with several that do, so that who takes whom is a matching of two sets (Kuhn's algorithm).
+ * Whether a configuration of the pin `sss` says what a JWE holds: the same threshold, and a partner for each that
+ * stands inside. Order counts on neither side, nor whether one configuration stands alone or in an array. A
+ * configuration that names no trusted key may agree with several that do, so that who takes whom is a matching of two
+ * sets (Kuhn's algorithm).
  */
 #include "base/json.h"
 #include "pin/pins.h"

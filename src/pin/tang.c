@@ -321,7 +321,10 @@ static bool are_same_keys(const json_t *a, const json_t *b)
 	       json_array_size(missing) == 0;
 }
 
-/* An advertisement that is given counts when it verifies and has the keys that it was sealed with, no more and no less. */
+/*
+ * An advertisement that is given counts when it verifies and has the keys that it was sealed with, no more and no
+ * less.
+ */
 static bool adv_agrees(const struct tang_config *config, const json_t *sealed_with)
 {
 	JSON_AUTO json_t *jws = NULL;

@@ -111,6 +111,40 @@ bind_x() {
 	is_sound "$disk"
 }
 
+# A bind by the pin toy that was cut short between its keyslot, 2, and its token: the next command asks the pin whose the keyslot is.
+cut_short() {
+	make_toy
+	mv clevis-decrypt-toy real
+	PATH=$PWD:$PATH
+	printf '%s\n' '#!/bin/sh' "exec $PWD/real" >clevis-decrypt-toy
+	chmod +x clevis-decrypt-toy
+	clevis luks bind -y -k "$pass" -d "$disk" toy '{}'
+	edit_token "$disk" 1 'j["keyslots"] = []
+j["nbde"] = {"intended": 2}'
+	meanwhile "$@"
+	printf '%s\n' '#!/bin/bash' ". $PWD/meanwhile" "exec $PWD/real" >clevis-decrypt-toy
+}
+
+@test "clearing away: a keyslot that is proved to be ours goes" {
+	cut_short true
+	bind
+	[ "$(keyslots "$disk")" = '0 1 2' ]
+	is_sound "$disk"
+}
+
+@test "clearing away, and meanwhile the device is formatted anew: nothing is written to the new one" {
+	cut_short "cryptsetup luksFormat -q --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 $disk $PWD/other; sha256sum <$disk >$PWD/sum"
+	bind || true
+	[ "$(sha "$disk")" = "$(<sum)" ]
+}
+
+@test "clearing away, and meanwhile somebody else takes the keyslot: theirs is kept" {
+	cut_short kill_slot 2 "$pass" "&&" add_key 2
+	bind
+	opens "$disk" 2 other
+	clevis luks unlock -d "$disk" -t 3
+}
+
 # serve_meanwhile COMMAND…: a server that does this to the disk when a connection comes, at $url.
 serve_meanwhile() {
 	meanwhile "$@"

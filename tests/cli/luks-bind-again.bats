@@ -115,13 +115,7 @@ is_bound_anew() {
 }
 
 @test "a pin that is a program: by the members that it left in the header" {
-	printf '%s\n' '#!/bin/sh' 'key=$(cat | base64 -w 0)' \
-		'header=$(printf "{\"alg\":\"dir\",\"enc\":\"A256GCM\",\"clevis\":{\"pin\":\"toy\",\"toy\":{\"at\":\"here\",\"key\":\"%s\"}}}" "$key" | base64 -w 0 | tr /+ _- | tr -d =)' \
-		'printf "%s..AAAAAAAAAAAAAAAA.AA.AAAAAAAAAAAAAAAAAAAAAA" "$header"' >clevis-encrypt-toy
-	printf '%s\n' '#!/bin/sh' \
-		"$python -c 'import base64, json, sys; h = sys.stdin.read().split(\".\")[0]; h += \"=\" * (-len(h) % 4)" \
-		'sys.stdout.buffer.write(base64.b64decode(json.loads(base64.urlsafe_b64decode(h))["clevis"]["toy"]["key"]))'"'" >clevis-decrypt-toy
-	chmod +x clevis-encrypt-toy clevis-decrypt-toy
+	make_toy
 	PATH=$PWD:$PATH
 	is_bound_anew 2 toy '{"at":"here"}'
 	is_left_alone 2 toy '{"at":"here"}'
@@ -132,6 +126,9 @@ is_bound_anew() {
 	is_left_alone 1 -s 1 tang "$config"
 	again -s 5 -k "$pass" tang "$config"
 	fails 1 "$disk is already bound by this configuration in slot 1, not 5" "Error adding new binding to $disk"
+	[ "$(sha "$disk")" = "$before" ]
+	again -s 1 tang "$(tang_config "$url/")"
+	fails 1 "luks: $disk: keyslot 1 is in use" "Error adding new binding to $disk"
 	[ "$(sha "$disk")" = "$before" ]
 	bind -s 5
 	before=$(sha "$disk")

@@ -159,9 +159,9 @@ lay_pending() {
 }
 
 @test "no keyslot free: unchanged, for bind and for regen, which needs one" {
-	local slot before
+	local before
 	bind
-	for slot in 2 3 4 5 6 7; do
+	for _ in 2 3 4 5 6 7; do
 		cryptsetup luksAddKey -q --pbkdf-force-iterations 1000 --key-file "$pass" "$disk" "$pass"
 	done
 	before=$(sha "$disk")
@@ -290,7 +290,7 @@ lay_pending() {
 	succeeds
 	slots_are '0 active empty' '1 active bound'
 	bound_slot 1
-	! cryptsetup open --test-passphrase --key-file old "$disk"
+	never cryptsetup open --test-passphrase --key-file old "$disk"
 	person_opens
 }
 
@@ -391,4 +391,68 @@ lay_pending() {
 	for i in 1 2 3 4; do
 		bound_slot "$i"
 	done
+}
+
+@test "list --json and -p: as on LUKS2, without tokens" {
+	bind
+	clevis luks list --json -d "$disk" | json 'assert j["version"] == 1 and j["damaged"] == [], j
+b = j["bindings"]
+assert len(b) == 1 and list(b[0]) == ["slot", "pin", "config"] and b[0]["slot"] == 1 and len(b[0]["config"]["keys"]) == 2, j'
+	[ "$(clevis luks list -p -d "$disk")" = '1: tang' ]
+}
+
+@test "bind --idempotent: bound once; bind -e: only LUKS2 has tokens" {
+	local before
+	call clevis luks bind --idempotent -y -k "$pass" -d "$disk" tang "$config"
+	binds
+	before=$(sha "$disk")
+	call clevis_alone luks bind --idempotent -d "$disk" tang "$config"
+	succeeds
+	says "$disk is already bound by this configuration in slot 1"
+	call clevis_alone luks bind -y -e 0 -d "$disk" tang "$config"
+	fails 1 "luks: $disk: only LUKS2 has tokens" "Error adding new binding to $disk"
+	[ "$(sha "$disk")" = "$before" ]
+}
+
+# meanwhile COMMAND: what happens to the disk while a binding is sealed, by a pin `x`.
+meanwhile() {
+	printf '%s\n' '#!/bin/bash' "{ $1; } >&2" "exec -a clevis-encrypt-null $CLEVIS \"\$@\"" >clevis-encrypt-x
+	chmod +x clevis-encrypt-x
+	printf other >other
+}
+
+@test "bind, and meanwhile somebody adds a key, or formats the device anew: nothing is lost" {
+	bind
+	meanwhile "cryptsetup luksAddKey -q --pbkdf-force-iterations 1000 --key-file $pass $disk $PWD/other"
+	PATH=$PWD:$PATH call clevis luks bind -y -k "$pass" -d "$disk" x '{}'
+	succeeds
+	opens "$disk" 2 other
+	[ "$(keyslots "$disk")" = '0 1 2 3' ]
+	clevis luks unlock -d "$disk" -t 3
+	meanwhile "cryptsetup luksFormat -q --type luks1 --pbkdf-force-iterations 1000 $disk $PWD/other; sha256sum <$disk >$PWD/sum"
+	PATH=$PWD:$PATH call clevis luks bind -y -k "$pass" -d "$disk" x '{}'
+	fails 1 "luks: $disk: it was formatted anew meanwhile" "Error adding new binding to $disk"
+	[ "$(sha "$disk")" = "$(<sum)" ]
+}
+
+@test "four binds and two regens at once: all that is there opens" {
+	local pids=() n worked=0
+	bind
+	bind
+	for n in 1 2 3 4; do
+		clevis_alone luks bind -y -k "$pass" -d "$disk" tang "$config" >"said.$n" 2>&1 3>&- &
+		pids+=($!)
+	done
+	for n in 1 2; do
+		clevis_alone luks regen -q -d "$disk" -s $n >"said.regen-$n" 2>&1 3>&- </dev/null &
+		pids+=($!)
+	done
+	for n in "${pids[@]}"; do
+		if wait "$n"; then worked=$((worked + 1)); fi
+	done
+	cat said.*
+	[ "$worked" -ge 2 ]
+	clevis luks unlock -d "$disk" -t 1
+	clevis luks unlock -d "$disk" -t 2
+	is_sound "$disk"
 }

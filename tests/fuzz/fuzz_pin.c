@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The headers of each pin's JWEs, as whoever can write a token could change them: described, listed, compared, walked, never opened. */
+/*
+ * The headers of each pin's JWEs, as whoever can write a token could change them: described, listed, compared,
+ * walked, never opened.
+ */
 #include "fuzz.h"
 
 #include "base/file.h"

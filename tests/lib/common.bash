@@ -290,6 +290,18 @@ parts[part] = text[:middle] + ("A" if text[middle] != "A" else "B") + text[middl
 print(".".join(parts), end="")' "$1" "$2"
 }
 
+# make_toy: the two programs of a pin `toy` in this folder, which keeps the plaintext in the header, and nothing else of its configuration
+# than "at": it is always "here".
+make_toy() {
+	printf '%s\n' '#!/bin/sh' 'key=$(cat | base64 -w 0)' \
+		'header=$(printf "{\"alg\":\"dir\",\"enc\":\"A256GCM\",\"clevis\":{\"pin\":\"toy\",\"toy\":{\"at\":\"here\",\"key\":\"%s\"}}}" "$key" | base64 -w 0 | tr /+ _- | tr -d =)' \
+		'printf "%s..AAAAAAAAAAAAAAAA.AA.AAAAAAAAAAAAAAAAAAAAAA" "$header"' >clevis-encrypt-toy
+	printf '%s\n' '#!/bin/sh' \
+		"$python -c 'import base64, json, sys; h = sys.stdin.read().split(\".\")[0]; h += \"=\" * (-len(h) % 4)" \
+		'sys.stdout.buffer.write(base64.b64decode(json.loads(base64.urlsafe_b64decode(h))["clevis"]["toy"]["key"]))'"'" >clevis-decrypt-toy
+	chmod +x clevis-encrypt-toy clevis-decrypt-toy
+}
+
 # signing_thumbprints [HASH]: of the advertisement on standard input, one a line.
 signing_thumbprints() {
 	json 'for key in keys_of(j):

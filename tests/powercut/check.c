@@ -134,6 +134,15 @@ static bool person_opens(struct look *look)
 	return false;
 }
 
+/* Whether what names the keyslot by a mark stands beside a binding of it, and is none more: it is to take its place. */
+static bool stands_beside(const struct facts *facts, int mark)
+{
+	for (size_t i = 0; mark >= 0 && i < facts->count; i++)
+		if (facts->bound[i].keyslot == mark)
+			return true;
+	return false;
+}
+
 /* Counts bindings, and looks for what a finished command does not leave. */
 static void look_at_bindings(struct look *look, struct verdict *verdict)
 {
@@ -148,8 +157,10 @@ static void look_at_bindings(struct look *look, struct verdict *verdict)
 		bool marked = passphrase && is_active(look->facts, found->mark) &&
 			      opens(look, found->mark, passphrase);
 
-		verdict->bindings += is_active(look->facts, found->keyslot) && found->mark < 0;
+		verdict->bindings += is_active(look->facts, found->keyslot) &&
+				     !stands_beside(look->facts, found->mark);
 		verdict->opening += good;
+		verdict->settled += good && found->mark < 0;
 		verdict->behaviour = hash_number(2U * good + marked, verdict->behaviour);
 		bound |= found->keyslot >= 0 ? 1U << found->keyslot : 0;
 		if (found->keyslot < 0)
@@ -268,6 +279,7 @@ void check_base(struct checker *checker, const struct format *format, struct ima
 	judge(&look, 0, &verdict);
 	if (verdict.loss)
 		die("not a disk to begin with", verdict.loss);
-	checker->base_opening = verdict.opening;
+	/* One that is to take another's place is none beside it. */
+	checker->base_opening = verdict.settled > 0 ? verdict.settled : verdict.opening;
 	crypt_free(look.cd);
 }

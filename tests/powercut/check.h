@@ -32,8 +32,9 @@ struct checker {
 struct verdict {
 	const char *loss;  /* what is lost; NULL: nothing */
 	const char *stray; /* what a command left behind; NULL: nothing */
-	unsigned bindings; /* with a keyslot and without a mark */
+	unsigned bindings; /* with a keyslot, but for those that are to take another's place */
 	unsigned opening;  /* those whose passphrase opens it */
+	unsigned settled;  /* of those, the ones without a mark */
 	uint64_t
 		behaviour; /* equal for states that every program takes for the same, but for keyslots that nothing names */
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * luks/ when somebody else writes the header while we seal: what happens meanwhile is done by the question about trust, which comes
- * between the first look at the header and the first write.
+ * luks/ when somebody else writes the header while we seal: what happens meanwhile is done by the question about
+ * trust, which comes between the first look at the header and the first write.
  */
 #include "server.h"
 #include "unit.h"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pin/: whether a configuration says what a JWE was sealed by; what is shown of a JWE; what is advised. No server is asked. */
+/*
+ * pin/: whether a configuration says what a JWE was sealed by; what is shown of a JWE; what is advised. No server is
+ * asked.
+ */
 #include "keyfile.h"
 #include "unit.h"
 

@@ -116,28 +116,37 @@ static int print_lines(const struct luks_bindings *bindings, const struct option
 	return printed;
 }
 
+/* What both lists say of a binding; LUKS1 has no tokens. */
+static json_t *locate(const struct luks_binding *binding)
+{
+	return json_pack("{s:i, s:o*}", "slot", binding->keyslot, "token",
+			 binding->token < 0 ? NULL : json_integer(binding->token));
+}
+
 /* Adds what is known of a binding to `bindings`, or why nothing is to `damaged`. */
 static void add_binding(const struct luks_binding *binding, json_t *bindings, json_t *damaged)
 {
 	json_t *config = NULL;
+	json_t *shown = locate(binding);
 	char name[PIN_NAME_MAX];
 	struct error err = {0};
 	int rc = pin_name(binding->jwe, name, &err);
 
 	if (rc == 0)
 		rc = pin_details(binding->jwe, &config, &err);
-	if (rc == 0 || rc == -ENOENT)
-		(void)json_array_append_new(bindings,
-					    json_pack("{s:i, s:i, s:s, s:o?}", "slot",
-						      binding->keyslot, "token", binding->token,
-						      "pin", name, "config", config));
-	else
-		(void)json_array_append_new(damaged,
-					    json_pack("{s:i, s:i, s:s}", "slot", binding->keyslot,
-						      "token", binding->token, "reason", err.text));
+	if (rc == 0 || rc == -ENOENT) {
+		(void)json_object_set_new(shown, "pin", json_string(name));
+		(void)json_object_set_new(shown, "config", config ? config : json_null());
+	} else {
+		(void)json_object_set_new(shown, "reason", json_string(err.text));
+	}
+	(void)json_array_append_new(rc == 0 || rc == -ENOENT ? bindings : damaged, shown);
 }
 
-/* Prints JSON in ASCII, without anything that a terminal would obey: DEL is the one such character that JSON leaves as it is. */
+/*
+ * Prints JSON in ASCII, without anything that a terminal would obey: DEL is the one such character that JSON leaves
+ * as it is.
+ */
 static void print_safely(const json_t *json)
 {
 	FREE_AUTO char *text = json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII);

@@ -52,8 +52,8 @@ static int read_options(int argc, char *argv[], struct options *options)
 }
 
 /*
- * Says with 0 that the keyslot has a binding; with 1 that it has none and is free, but there are tokens whose keyslot was removed by
- * other means: one of them may have been its.
+ * Says with 0 that the keyslot has a binding; with 1 that it has none and is free, but there are tokens whose keyslot
+ * was removed by other means: one of them may have been its.
  */
 static int find_bound(struct luks_device *device, int keyslot, struct error *err)
 {
