@@ -7,6 +7,7 @@ FILE is the JSON that hyperfine wrote of ours and theirs, in this order; PREPARA
 import json
 import subprocess
 import sys
+import tempfile
 
 
 def milliseconds(result):
@@ -17,9 +18,10 @@ def peak(result):
     """Megabytes of the largest process that the command takes."""
     for preparation in sys.argv[3:]:
         subprocess.run(["sh", "-c", preparation], check=True)
-    measured = ["time", "-f", "%M", "sh", "-c", result["command"]]
-    ran = subprocess.run(measured, capture_output=True, text=True, check=True)
-    return int(ran.stderr.split()[-1]) / 1000
+    with tempfile.NamedTemporaryFile() as answer:
+        measured = ["time", "-f", "%M", "-o", answer.name, "sh", "-c", result["command"]]
+        subprocess.run(measured, capture_output=True, check=True)
+        return int(answer.read()) / 1000
 
 
 with open(sys.argv[2], encoding="utf-8") as file:
