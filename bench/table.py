@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A line of a table of two commands: table.py NAME FILE, the JSON that hyperfine wrote of ours and theirs, in this order."""
+"""A line of a table of two commands: table.py NAME FILE [PREPARATION]
+
+FILE is the JSON that hyperfine wrote of ours and theirs, in this order; PREPARATION a command to run before each.
+"""
 import json
 import subprocess
 import sys
@@ -12,6 +15,8 @@ def milliseconds(result):
 
 def peak(result):
     """Megabytes of the largest process that the command takes."""
+    for preparation in sys.argv[3:]:
+        subprocess.run(["sh", "-c", preparation], check=True)
     measured = ["time", "-f", "%M", "sh", "-c", result["command"]]
     ran = subprocess.run(measured, capture_output=True, text=True, check=True)
     return int(ran.stderr.split()[-1]) / 1000

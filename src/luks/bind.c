@@ -22,7 +22,9 @@ static int bind_draft(struct luks_device *device, struct pin_context *context,
 	if (rc == 0)
 		rc = draft_seal(context, wanted->pin, wanted->config, draft, unproved);
 	if (rc == 0)
-		rc = device_check_key(device, wanted->volume_key, context->err);
+		rc = draft_look_again(device, wanted->volume_key, context->err);
+	if (rc == 0)
+		rc = device->format->find_room(device, wanted, draft, context->err);
 	return rc < 0 ? rc : device->format->write(device, wanted->volume_key, draft, context->err);
 }
 
@@ -33,6 +35,8 @@ int luks_bind(struct luks_device *device, struct pin_context *context,
 	FD_AUTO int lock = lock_device(device->path, context->deadline, context->err);
 	int rc = lock < 0 ? lock : luks_reload(device, context->err);
 
+	if (rc == 0 && wanted->unless_bound)
+		rc = luks_check_unbound(device, wanted, context->err);
 	if (rc < 0)
 		return rc;
 	draft.initialise = wanted->initialise;

@@ -74,6 +74,33 @@ PASS_ON(int, crypt_persistent_flags_set,
 
 /* NOLINTEND(bugprone-macro-parentheses,readability-inconsistent-declaration-parameter-name) */
 
+/*
+ * What a token's plugin does for us came with libcryptsetup 2.6. These functions have no name of the library's here, since the headers that we are
+ * compiled with may not know them.
+ */
+static struct {
+	int (*init_by_token)(struct crypt_device *cd, int token, const char *type, const char *pin,
+			     size_t pin_size, void *user, void **context);
+	int (*get_key)(struct crypt_device *cd, int keyslot, char *key, size_t *key_size,
+		       void *context);
+	void (*free)(void *context);
+} by_token;
+
+int cryptsetup_volume_key_by_token(struct crypt_device *cd, int token, char *key, size_t *key_size)
+{
+	void *context = NULL;
+	int rc;
+
+	if (!by_token.init_by_token || !by_token.get_key || !by_token.free)
+		return -ENOSYS;
+	rc = by_token.init_by_token(cd, token, NULL, NULL, 0, NULL, &context);
+	if (rc < 0)
+		return rc;
+	rc = by_token.get_key(cd, CRYPT_ANY_SLOT, key, key_size, context);
+	by_token.free(context);
+	return rc;
+}
+
 #define ENTRY(name)                          \
 	{                                    \
 		(void **)&real_##name, #name \
@@ -112,6 +139,21 @@ static const struct {
 	ENTRY(crypt_persistent_flags_set),
 };
 
+static const struct {
+	void **real;
+	const char *name;
+} newer_functions[] = {
+	{(void **)&by_token.init_by_token, "crypt_keyslot_context_init_by_token"},
+	{(void **)&by_token.get_key, "crypt_volume_key_get_by_keyslot_context"},
+	{(void **)&by_token.free, "crypt_keyslot_context_free"},
+};
+
+static void find_newer(void *handle)
+{
+	for (size_t i = 0; i < sizeof(newer_functions) / sizeof(*newer_functions); i++)
+		*newer_functions[i].real = dlsym(handle, newer_functions[i].name);
+}
+
 int cryptsetup_load(struct error *err)
 {
 	static void *handle;
@@ -130,5 +172,6 @@ int cryptsetup_load(struct error *err)
 					 dlerror());
 		}
 	}
+	find_newer(handle);
 	return 0;
 }

@@ -12,3 +12,9 @@
 
 /* Loads it, unless it is loaded. Returns 0; -ENOPKG with `err` filled when it is not installed. */
 int cryptsetup_load(struct error *err);
+
+/*
+ * The volume key, into `key_size` bytes at `key`, by the library's plugin for a token. Returns the keyslot; -ENOSYS when the library is older than 2.6,
+ * -ENOENT when there is no plugin for it, -ENOANO when the token wants a PIN, …; the library's message says more.
+ */
+int cryptsetup_volume_key_by_token(struct crypt_device *cd, int token, char *key, size_t *key_size);

@@ -33,6 +33,20 @@ int draft_passphrase(struct draft *draft, struct error *err);
 int draft_seal(struct pin_context *context, const char *pin, const json_t *config,
 	       struct draft *draft, struct error *unproved);
 
+/*
+ * Reads the header again: to be called when something was waited for, before keyslot and token are found and written. Returns 0; -ESTALE with `err`
+ * filled when the volume key is no longer the device's, and the codes of luks_open().
+ */
+int draft_look_again(struct luks_device *device, const struct secret *volume_key,
+		     struct error *err);
+
+/*
+ * The same where a binding is to be changed, which must be as it was: else -ENOENT or -ESTALE with `err` filled. Without a volume key
+ * (NULL), that it is there says that the device is the same.
+ */
+int draft_look_again_at(struct luks_device *device, const struct secret *volume_key,
+			const struct luks_binding *binding, struct error *err);
+
 /* Finds the keyslot: the one wanted, or (-1) the first that is free. Returns 0; -EINVAL, -EEXIST, -ENOSPC with `err` filled. */
 int draft_find_keyslot(struct luks_device *device, int wanted, int *keyslot, struct error *err);
 

@@ -11,6 +11,9 @@ struct luks_format {
 	/* As luks_list(). */
 	int (*list)(struct luks_device *device, struct luks_bindings *bindings, struct error *err);
 
+	/* As luks_list_damaged(). */
+	json_t *(*list_damaged)(struct luks_device *device);
+
 	/*
 	 * Finds where a new binding is to stand: the keyslot and the token wanted, or (-1) the first that are free. Nothing is
 	 * written. Returns 0 with both in `draft`; -EINVAL, -EEXIST, -ENOSPC with `err` filled.

@@ -45,6 +45,9 @@ int luks_is_initialised(struct luks_device *device, struct error *err);
 const char *luks_path(const struct luks_device *device);
 const char *luks_uuid(const struct luks_device *device);
 
+/* The version of its header: 2, or 1. */
+int luks_version(const struct luks_device *device);
+
 /*
  * A binding, and the marks that its token carries while a command is at work on it, so that after a power cut the next one
  * can tell what it finds; each a keyslot, -1 for no mark.
@@ -110,14 +113,23 @@ struct luks_bind {
 	int keyslot;			 /* the new one; -1: the first free one */
 	int token;			 /* LUKS2: its token; -1: the first free one */
 	bool initialise;		 /* LUKS1: make the area of luksmeta where there is none */
+	bool unless_bound;		 /* not again: see luks_check_unbound() */
 };
+
+/*
+ * Finds out whether the device has a binding by the wanted pin and configuration already (pin_agrees()); nobody is asked, nothing is
+ * written, and the volume key is not needed. Returns 0 when it has none; with `err` filled: -EALREADY when it has (`DEV is already bound by this
+ * configuration in slot N`), -EEXIST when a keyslot is wanted and the binding is in another; -ENOMEM.
+ */
+int luks_check_unbound(struct luks_device *device, const struct luks_bind *wanted,
+		       struct error *err);
 
 /*
  * Adds a binding: seals a new random passphrase, proves that the servers give it back, finds room for keyslot and token, and
  * only then writes: keyslot, token, and reads both back. When a step fails, what was written is undone.
  * With a configuration that is sealed offline (`adv`), servers that do not answer are no failure: `*unproved` then tells why.
  * Returns the new keyslot; negative with the context's error filled: -ENOSPC for no room, -EEXIST for a slot or token in use,
- * and the codes of pin_seal().
+ * the codes of pin_seal(), and with `unless_bound` those of luks_check_unbound().
  */
 int luks_bind(struct luks_device *device, struct pin_context *context,
 	      const struct luks_bind *wanted, struct error *unproved);
@@ -157,10 +169,42 @@ int luks_volume_key_by_binding(struct luks_device *device, struct pin_context *c
 int luks_check_bound(struct luks_device *device, int keyslot, struct error *err);
 
 /*
- * Removes the binding of a keyslot: kills the keyslot if it is active, then removes what bound it.
- * Returns 0; -ENOENT with `err` filled when there is no binding, -errno.
+ * The volume key by an existing token of LUKS2: one of ours, opened by its pin; one that names a key in the kernel's keyrings
+ * (luks2-keyring); one of another type, by libcryptsetup's plugin for it. Returns the keyslot with `key` (the caller's); with the context's
+ * error filled: -ENOENT when there is no such token, -ENOTSUP on LUKS1, -ENOSYS when the library is too old for plugins, -ENOKEY, -EPERM, …, and
+ * the codes of pin_open().
  */
-int luks_unbind(struct luks_device *device, int keyslot, struct error *err);
+int luks_volume_key_by_token(struct luks_device *device, int token, struct pin_context *context,
+			     struct secret *key);
+
+/*
+ * Removes the binding of a keyslot: kills the keyslot if it is active, then removes what bound it.
+ * Returns 0; -ENOENT with `err` filled when there is no binding, -ETIMEDOUT when another command is at work on the device until the
+ * deadline, -errno.
+ */
+int luks_unbind(struct luks_device *device, int keyslot, struct deadline deadline,
+		struct error *err);
+
+/* Says whether a keyslot is the only one that is left: without it nothing opens the device. */
+bool luks_is_last_keyslot(struct luks_device *device, int keyslot);
+
+/* Says whether a keyslot holds no key. */
+bool luks_is_free_keyslot(struct luks_device *device, int keyslot);
+
+/*
+ * How many tokens are orphans: of type clevis, naming no keyslot since it was removed by other means. One that says which keyslot it was
+ * meant for, where there is a keyslot, is none: it is needed to find out whose that is.
+ */
+int luks_count_orphans(struct luks_device *device);
+
+/* Removes them. Returns how many, -ETIMEDOUT as luks_unbind(), -errno with `err` filled. */
+int luks_remove_orphans(struct luks_device *device, struct deadline deadline, struct error *err);
+
+/*
+ * The bindings that cannot be read, as a new array of {"token":N,"reason":TEXT}, on LUKS1 {"slot":N,"reason":TEXT}; NULL when out
+ * of memory.
+ */
+json_t *luks_list_damaged(struct luks_device *device);
 
 /* Recovers the passphrase of a binding by its pin. Returns 0 or the codes of pin_open(), the context's error filled. */
 int luks_recover(const struct luks_binding *binding, struct pin_context *context,

@@ -2,6 +2,7 @@
 #include "luks/luks1.h"
 
 #include "base/file.h"
+#include "base/json.h"
 #include "jose/jose.h"
 
 #include <errno.h>
@@ -68,6 +69,23 @@ static int list(struct luks_device *device, struct luks_bindings *bindings, stru
 	*bindings = found;
 	found = (struct luks_bindings){0};
 	return 0;
+}
+
+static json_t *list_damaged(struct luks_device *device)
+{
+	json_t *damaged = json_array();
+
+	for (int slot = 0; slot < device_keyslots(device); slot++) {
+		LUKS_BINDING_AUTO struct luks_binding binding = LUKS_BINDING_NONE;
+		struct error why = {0};
+
+		if (device_keyslot_in_use(device, slot) &&
+		    read_binding(device, slot, &binding, &why) == -EBADMSG &&
+		    json_array_append_new(
+			    damaged, json_pack("{s:i, s:s}", "slot", slot, "reason", why.text)) < 0)
+			json_drop(&damaged);
+	}
+	return damaged;
 }
 
 /* Says with 0 or -ENOSPC whether `size` bytes would fit into an area that is yet to be made, behind the keyslots. */
@@ -249,6 +267,7 @@ static int unbind(struct luks_device *device, int keyslot, struct error *err)
 const struct luks_format luks1_format = {
 	.type = CRYPT_LUKS1,
 	.list = list,
+	.list_damaged = list_damaged,
 	.find_room = find_room,
 	.write = luks1_write,
 	.rebind = luks1_rebind,

@@ -136,7 +136,8 @@ static int sign_spare(const struct luks_device *device, struct draft *draft,
 
 /* Steps 1 to 4. */
 static int replace(struct luks_device *device, struct pin_context *context,
-		   const struct luks_rebind *wanted, struct draft *draft, struct error *unproved)
+		   const struct luks_rebind *wanted, const struct luks_binding *old,
+		   struct draft *draft, struct error *unproved)
 {
 	struct pending pending = {.replaces = wanted->keyslot};
 	int rc = draft_passphrase(draft, context->err);
@@ -145,6 +146,10 @@ static int replace(struct luks_device *device, struct pin_context *context,
 		rc = draft_seal(context, wanted->pin, wanted->config, draft, unproved);
 	if (rc == 0 && unproved->code < 0 && !wanted->unproved)
 		rc = error_set(context->err, unproved->code, "%s", unproved->text);
+	if (rc == 0)
+		rc = draft_look_again_at(device, wanted->volume_key, old, context->err);
+	if (rc == 0 && find_spare(device, &draft->keyslot) < 0)
+		rc = no_spare(device, context->err);
 	if (rc == 0)
 		rc = sign_spare(device, draft, &pending, context->err);
 	if (rc == 0)
@@ -179,5 +184,5 @@ int luks1_rebind(struct luks_device *device, struct pin_context *context,
 	draft.replaces = wanted->keyslot;
 	return find_spare(device, &draft.keyslot) < 0
 		       ? no_spare(device, context->err)
-		       : replace(device, context, wanted, &draft, unproved);
+		       : replace(device, context, wanted, &old, &draft, unproved);
 }

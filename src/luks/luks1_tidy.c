@@ -22,17 +22,23 @@ static int resume(struct luks_device *device, struct pin_context *context, int s
 {
 	SECRET_AUTO struct secret passphrase = {0};
 	SECRET_AUTO struct secret key = {0};
-	const struct luks_binding binding = {.keyslot = spare, .jwe = pending->jwe};
-	int rc = luks_recover(&binding, context, &passphrase);
+	struct luks_binding binding = LUKS_BINDING_NONE;
+	bool still_opens;
+	int rc;
 
-	if (rc < 0)
-		return rc;
-	rc = luks_volume_key(device, spare, &passphrase, &key, context->err);
+	binding.keyslot = spare;
+	binding.jwe = pending->jwe;
+	rc = luks_recover(&binding, context, &passphrase);
+	still_opens = rc == 0 && format_still_opens(device, context, pending->replaces);
+	if (rc == 0)
+		rc = draft_look_again_at(device, NULL, &binding, context->err);
+	if (rc == 0)
+		rc = luks_volume_key(device, spare, &passphrase, &key, context->err);
 	if (rc == -EPERM)
 		return remove_dead(device, spare, pending, context->err);
 	if (rc < 0)
 		return rc;
-	if (!format_still_opens(device, context, pending->replaces))
+	if (!still_opens)
 		return luks1_take_the_place(device, spare, pending, &passphrase, &key,
 					    context->err);
 	rc = draft_kill_keyslot(device, spare, context->err);

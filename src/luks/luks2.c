@@ -116,6 +116,7 @@ static int unbind(struct luks_device *device, int keyslot, struct error *err)
 const struct luks_format luks2_format = {
 	.type = CRYPT_LUKS2,
 	.list = token_list,
+	.list_damaged = token_list_damaged,
 	.find_room = find_room,
 	.write = luks2_write,
 	.rebind = luks2_rebind,

@@ -14,6 +14,9 @@ int token_read(struct luks_device *device, int token, struct luks_binding *bindi
 /* As luks_list(). */
 int token_list(struct luks_device *device, struct luks_bindings *bindings, struct error *err);
 
+/* As luks_list_damaged(). */
+json_t *token_list_damaged(struct luks_device *device);
+
 /* The JSON of the binding's token, NUL-terminated, malloc'd, the caller's; NULL when out of memory. */
 char *token_format(const struct luks_binding *binding);
 

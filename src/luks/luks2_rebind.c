@@ -76,6 +76,8 @@ static int rewrap(struct luks_device *device, struct pin_context *context,
 		rc = draft_seal(context, wanted->pin, wanted->config, &draft, unproved);
 	if (rc == 0 && unproved->code < 0 && !wanted->unproved)
 		rc = error_set(context->err, unproved->code, "%s", unproved->text);
+	if (rc == 0)
+		rc = draft_look_again_at(device, wanted->volume_key, old, context->err);
 	if (rc < 0)
 		return rc;
 	now.jwe = draft.jwe;
@@ -90,7 +92,8 @@ static int rewrap(struct luks_device *device, struct pin_context *context,
 
 /* Steps 1 to 5. Returns 1 when there is no room for step 1, before anything is written. */
 static int replace(struct luks_device *device, struct pin_context *context,
-		   const struct luks_rebind *wanted, struct error *unproved)
+		   const struct luks_rebind *wanted, const struct luks_binding *old,
+		   struct error *unproved)
 {
 	const struct luks_bind anywhere = {.keyslot = -1, .token = -1};
 	DRAFT_AUTO struct draft draft = DRAFT_NONE;
@@ -106,8 +109,12 @@ static int replace(struct luks_device *device, struct pin_context *context,
 		rc = draft_seal(context, wanted->pin, wanted->config, &draft, unproved);
 	if (rc == 0 && unproved->code < 0 && !wanted->unproved)
 		rc = error_set(context->err, unproved->code, "%s", unproved->text);
+	if (rc == 0)
+		rc = draft_look_again_at(device, wanted->volume_key, old, context->err);
 	if (rc == 0) {
-		rc = luks2_write(device, wanted->volume_key, &draft, &full);
+		rc = luks2_format.find_room(device, &anywhere, &draft, &full);
+		if (rc == 0)
+			rc = luks2_write(device, wanted->volume_key, &draft, &full);
 		if (rc < 0 && rc != -ENOSPC)
 			(void)error_set(context->err, rc, "%s", full.text);
 	}
@@ -134,7 +141,7 @@ int luks2_rebind(struct luks_device *device, struct pin_context *context,
 	if (rc == 0)
 		rc = format_check_settled(device, wanted->keyslot, context->err);
 	if (rc == 0)
-		rc = replace(device, context, wanted, unproved);
+		rc = replace(device, context, wanted, &old, unproved);
 	if (rc <= 0)
 		return rc;
 	rc = rewrap(device, context, wanted, &old, unproved);

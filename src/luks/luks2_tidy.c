@@ -46,13 +46,16 @@ static int resume(struct luks_device *device, struct pin_context *context,
 	SECRET_AUTO struct secret passphrase = {0};
 	SECRET_AUTO struct secret key = {0};
 	int rc = luks_recover(spare, context, &passphrase);
+	bool still_opens = rc == 0 && format_still_opens(device, context, spare->replaces);
 
+	if (rc == 0)
+		rc = draft_look_again_at(device, NULL, spare, context->err);
 	if (rc == 0)
 		rc = luks_volume_key(device, spare->keyslot, &passphrase, &key, context->err);
 	/* A spare that does not open was killed by half: its token would not name it any more, were it somebody else's. */
 	if (rc < 0 && rc != -EPERM)
 		return rc;
-	if (rc >= 0 && !format_still_opens(device, context, spare->replaces))
+	if (rc >= 0 && !still_opens)
 		return luks2_take_the_place(device, spare, &passphrase, &key, context->err);
 	rc = draft_kill_keyslot(device, spare->keyslot, context->err);
 	if (rc == 0)

@@ -190,3 +190,19 @@ int token_check_room(struct luks_device *device, const char *text, struct error 
 			device->path, needed, area);
 	return 0;
 }
+
+json_t *token_list_damaged(struct luks_device *device)
+{
+	json_t *damaged = json_array();
+
+	for (int token = 0; token < token_max(); token++) {
+		LUKS_BINDING_AUTO struct luks_binding binding = LUKS_BINDING_NONE;
+		struct error why = {0};
+
+		if (token_read(device, token, &binding, &why) == -EBADMSG &&
+		    json_array_append_new(damaged, json_pack("{s:i, s:s}", "token", token, "reason",
+							     why.text)) < 0)
+			json_drop(&damaged);
+	}
+	return damaged;
+}

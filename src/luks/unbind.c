@@ -5,17 +5,15 @@
 #include "base/file.h"
 #include "luks/lock.h"
 
-/* How long another command may be at work on the device. */
-enum { LOCK_MS = 10000 };
-
 int luks_check_bound(struct luks_device *device, int keyslot, struct error *err)
 {
 	return device->format->check_bound(device, keyslot, err);
 }
 
-int luks_unbind(struct luks_device *device, int keyslot, struct error *err)
+int luks_unbind(struct luks_device *device, int keyslot, struct deadline deadline,
+		struct error *err)
 {
-	FD_AUTO int lock = lock_device(device->path, deadline_in_ms(LOCK_MS), err);
+	FD_AUTO int lock = lock_device(device->path, deadline, err);
 	int rc = lock < 0 ? lock : luks_reload(device, err);
 
 	return rc < 0 ? rc : device->format->unbind(device, keyslot, err);

@@ -73,3 +73,9 @@ int net_http(struct net_session *session, const struct net_request *request,
 
 /* Says whether the code means that no server answered (refused, timed out, no route, name unknown, reset). */
 bool net_is_unreachable(int code);
+
+/*
+ * Says whether a URL's host is the machine that we are on: one of its names or addresses, loopback included. False also when the
+ * name is not found by the deadline, and for a server that is reached through a proxy.
+ */
+bool net_is_this_machine(const char *url, struct deadline deadline);

@@ -182,12 +182,15 @@ static unsigned file_needs(const json_t *jwe)
 	return PIN_FILE;
 }
 
+static const char *const file_files[] = {"name", NULL};
+
 const struct pin pin_file = {
 	.name = "file",
 	.listed = NULL,
 	.seal = file_seal,
 	.open = file_open,
 	.describe = file_describe,
+	.files = file_files,
 	.needs = file_needs,
 	.discard = file_discard,
 };

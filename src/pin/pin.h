@@ -62,8 +62,20 @@ struct pin {
 		    json_t **jwe);
 	/* Opens a JWE of this pin. */
 	int (*open)(struct pin_context *, const json_t *jwe, struct secret *plain);
-	/* Its configuration back, trust included: good for sealing again. */
+	/* Its configuration back, trust included: good for sealing again. Of one that asks a server, `url` is where. */
 	int (*describe)(const json_t *jwe, json_t **config, struct error *);
+	/*
+	 * Makes of that what a person or a script wants to see: in place of keys, their thumbprints. Returns 0 or a negative
+	 * code with the error filled. NULL: it is shown as it is.
+	 */
+	int (*detail)(const json_t *jwe, json_t *config, struct error *);
+	/*
+	 * Says whether sealing by `config` again would come to the same: servers, files, thresholds, and, as far as `config`
+	 * names any, trusted keys. Nobody is asked. NULL: when `config` is what `describe` says.
+	 */
+	bool (*agrees)(const json_t *jwe, const json_t *config);
+	/* The members of its configuration that name files which opening needs, NULL-terminated; NULL: none do. */
+	const char *const *files;
 	/* Bits of enum pin_need. */
 	unsigned (*needs)(const json_t *jwe);
 	/* The JWEs that are sealed inside (an array); NULL for a leaf. */
@@ -148,6 +160,32 @@ void pin_discard(const json_t *jwe);
  * Returns as pin_of(), with -ENOENT also for a pin that is not listed; -ENOMEM.
  */
 int pin_list_config(const json_t *jwe, json_t **config, struct error *err);
+
+/*
+ * All that can be known of the configuration without opening anything: as pin_describe(), but public keys stand as thumbprints,
+ * and what is sealed inside by a pin that only its own program knows is null. Returns as pin_describe(); a new object.
+ */
+int pin_details(const json_t *jwe, json_t **config, struct error *err);
+
+/*
+ * The names of the pin and of all that are sealed inside: a new array of strings, sorted, each once. Returns 0, -EBADMSG or -ENOMEM
+ * with `err` filled.
+ */
+int pin_names(const json_t *jwe, json_t **names, struct error *err);
+
+/*
+ * Says whether sealing by pin `name` and `config` would come to the same as the JWE: same pin, same servers, files and threshold,
+ * in whatever order; every member that `config` names is equal; `thp` and `adv`, where `config` has them, name keys that the JWE
+ * trusts. Nobody is asked, an `adv` that is a file is read. Of a pin that is a program, the members that `config` names are
+ * compared with what the program left under its name in the header.
+ */
+bool pin_agrees(const json_t *jwe, const char *name, const json_t *config);
+
+/*
+ * Tells the context's `warn` what may keep a new JWE from opening at boot though it opens now: a server that is this very machine
+ * (net_is_this_machine()), a file named by a path that is not absolute. A line for each, the same one once.
+ */
+void pin_advise(const struct pin_context *context, const json_t *jwe);
 
 /*
  * For sealing again by a configuration that a person has written: where it names a server that `described`, the configuration of

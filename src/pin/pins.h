@@ -35,6 +35,9 @@ int pin_open_direct(const json_t *jwe, const struct secret *key, struct secret *
 int sss_read_config(const json_t *config, size_t *threshold, size_t *total, struct error *err);
 int file_read_config(const json_t *config, const char **name, struct error *err);
 
+/* The `agrees` of the pin sss. */
+bool sss_agrees(const json_t *jwe, const json_t *config);
+
 /*
  * Pins that are programs on PATH, `clevis-encrypt-NAME` and `clevis-decrypt-NAME` (clevis-pins(7)). Return as pin_seal() and
  * pin_open(); -ENOENT when there is no such program.

@@ -434,6 +434,7 @@ const struct pin pin_sss = {
 	.seal = sss_seal,
 	.open = sss_open,
 	.describe = sss_describe,
+	.agrees = sss_agrees,
 	.needs = sss_needs,
 	.children = sss_children,
 	.discard = sss_discard,

@@ -312,7 +312,95 @@ static unsigned tang_needs(const json_t *jwe)
 	return PIN_NETWORK | (url && tang_is_https(url) ? (unsigned)PIN_TLS : 0U);
 }
 
+/* Whether each key of one set is in the other and the reverse. */
+static bool are_same_keys(const json_t *a, const json_t *b)
+{
+	JSON_AUTO json_t *missing = json_array();
+
+	return add_missing(a, b, missing, NULL) == 0 && add_missing(b, a, missing, NULL) == 0 &&
+	       json_array_size(missing) == 0;
+}
+
+/* An advertisement that is given counts when it verifies and has the keys that it was sealed with, no more and no less. */
+static bool adv_agrees(const struct tang_config *config, const json_t *sealed_with)
+{
+	JSON_AUTO json_t *jws = NULL;
+	JSON_AUTO json_t *key_set = NULL;
+	struct error ignored = {0};
+	struct pin_context context = {.err = &ignored};
+
+	return tang_get_given(&context, config, &jws) == 0 &&
+	       tang_advertisement_verify(jws, &key_set, NULL) == 0 &&
+	       are_same_keys(key_set, sealed_with);
+}
+
+static bool is_named_so(const char *given, const char *sealed)
+{
+	return !given || (sealed && strcmp(given, sealed) == 0);
+}
+
+/* What the configuration does not say, but for the server, is not compared. */
+static bool tang_agrees(const json_t *jwe, const json_t *json)
+{
+	JSON_AUTO json_t *header = NULL;
+	struct tang_config config = {0};
+	struct tang_config sealed = {0};
+	const json_t *node = NULL;
+
+	if (tang_read_config(json, &config, NULL) < 0 || config.trusted ||
+	    pin_read_node(jwe, "tang", &header, &node, NULL) < 0)
+		return false;
+	sealed.url = json_string_value(json_object_get(node, "url"));
+	sealed.adv = json_object_get(node, "adv");
+	return tang_read_tls(node, &sealed.tls, NULL) == 0 && is_named_so(config.url, sealed.url) &&
+	       is_named_so(config.tls.cacert, sealed.tls.cacert) &&
+	       is_named_so(config.tls.cert, sealed.tls.cert) &&
+	       is_named_so(config.tls.key, sealed.tls.key) &&
+	       (!config.thp || tang_advertisement_names(sealed.adv, config.thp)) &&
+	       (!config.adv || adv_agrees(&config, sealed.adv));
+}
+
+/* A key as a thumbprint and what it is there for; NULL for one that has no thumbprint, or serves nothing here. */
+static json_t *show_key(const json_t *jwk, const json_t *trusted, const char *kid)
+{
+	char thumbprint[JOSE_THUMBPRINT_MAX];
+
+	if (jose_thumbprint(jwk, JOSE_S256, thumbprint, NULL) < 0)
+		return NULL;
+	if (tang_is_verifying_key(jwk))
+		return json_pack("{s:s, s:s, s:b}", "thumbprint", thumbprint, "use", "signing",
+				 "trusted", has_key(trusted, thumbprint));
+	if (!tang_is_exchange_key(jwk))
+		return NULL;
+	return json_pack("{s:s, s:s, s:b}", "thumbprint", thumbprint, "use", "exchange",
+			 "sealed_to", kid && jose_thumbprint_matches(jwk, kid, NULL));
+}
+
+static int tang_detail(const json_t *jwe, json_t *config, struct error *err)
+{
+	JSON_AUTO json_t *header = NULL;
+	JSON_AUTO json_t *trusted = json_pack("{s:O?}", "keys", json_object_get(config, "trusted"));
+	json_t *keys = json_array();
+	const json_t *node = NULL;
+	const json_t *jwk;
+	size_t i;
+	int rc = pin_read_node(jwe, "tang", &header, &node, err);
+
+	json_array_foreach(json_object_get(json_object_get(node, "adv"), "keys"), i, jwk) {
+		json_t *shown = show_key(jwk, trusted,
+					 json_string_value(json_object_get(header, "kid")));
+
+		if (shown)
+			(void)json_array_append_new(keys, shown);
+	}
+	(void)json_object_del(config, "trusted");
+	if (json_object_set_new(config, "keys", keys) < 0 && rc == 0)
+		rc = error_nomem(err);
+	return rc;
+}
+
 static const char *const tang_listed[] = {"url", NULL};
+static const char *const tang_files[] = {"cacert", "cert", "key", NULL};
 
 const struct pin pin_tang = {
 	.name = "tang",
@@ -320,6 +408,9 @@ const struct pin pin_tang = {
 	.seal = tang_seal,
 	.open = tang_open,
 	.describe = tang_describe,
+	.detail = tang_detail,
+	.agrees = tang_agrees,
+	.files = tang_files,
 	.needs = tang_needs,
 	.children = NULL,
 	.rotated = tang_rotated,

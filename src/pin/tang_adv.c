@@ -99,14 +99,18 @@ static int fetch_for_trusted(struct pin_context *context, const struct tang_conf
 	return rc == -EBADMSG && config->thp ? fetch_adv(context, config, "", jws) : rc;
 }
 
-static int get_adv(struct pin_context *context, const struct tang_config *config, json_t **jws)
+int tang_get_given(struct pin_context *context, const struct tang_config *config, json_t **jws)
 {
 	if (json_is_string(config->adv))
 		return read_adv_file(context, json_string_value(config->adv), jws);
-	if (config->adv) {
-		*jws = json_incref((json_t *)config->adv);
-		return 0;
-	}
+	*jws = json_incref((json_t *)config->adv);
+	return 0;
+}
+
+static int get_adv(struct pin_context *context, const struct tang_config *config, json_t **jws)
+{
+	if (config->adv)
+		return tang_get_given(context, config, jws);
 	if (config->trusted)
 		return fetch_for_trusted(context, config, jws);
 	return fetch_adv(context, config, config->thp ? config->thp : "", jws);

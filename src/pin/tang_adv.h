@@ -18,6 +18,9 @@ int tang_check_status(struct pin_context *context, const struct net_reply *reply
 int tang_get_trusted_keys(struct pin_context *context, const struct tang_config *config,
 			  json_t **key_set);
 
+/* The advertisement that a configuration gives as `adv`, not looked at. Returns 0 with `*jws` (the caller's); -ENOENT, -EBADMSG, …. */
+int tang_get_given(struct pin_context *context, const struct tang_config *config, json_t **jws);
+
 /* What the server advertises now, its signatures checked and nothing trusted. Returns as tang_get_trusted_keys(). */
 int tang_get_current_keys(struct pin_context *context, const struct tang_config *config,
 			  json_t **key_set);

@@ -56,9 +56,9 @@ program() { # NAME: there is one of that name on PATH
 @test "commands in one word, and the programs of these names" {
 	offers 'luks-unbind luks-unlock' -- clevis luks-un
 	offers 'encrypt-sss' -- clevis encrypt-s
-	offers '--timeout -d -h -s' -- clevis luks-list -
-	offers '--timeout -d -h -s' -- clevis-luks-list -
-	offers '--timeout -d -h -s' -- /usr/bin/clevis-luks-list -
+	offers '--json -d -h -p -s' -- clevis luks-list -
+	offers '--json -d -h -p -s' -- clevis-luks-list -
+	offers '--json -d -h -p -s' -- /usr/bin/clevis-luks-list -
 	offers '--timeout -h' -- clevis-decrypt ''
 }
 
@@ -75,20 +75,28 @@ program() { # NAME: there is one of that name on PATH
 }
 
 @test "the options of a command, but for those that are there" {
-	offers '--timeout -d -f -h -k -s -t -y' -- clevis luks bind -
-	offers '--timeout -h -k -s -t' -- clevis luks bind -fyd disk.img -
-	offers '-d -f -h -k -s -t -y' -- clevis luks bind --timeout 5 -
-	offers '-d -f -h -k -s -t -y' -- clevis luks bind --timeout=5 -
-	offers '-d -f -h -k -s -t -y' -- clevis luks bind --timeout = 5 -
+	offers '--idempotent --timeout -d -e -f -h -k -s -t -y' -- clevis luks bind -
+	offers '--idempotent --timeout -e -h -k -s -t' -- clevis luks bind -fyd disk.img -
+	offers '--timeout -d -e -f -h -k -s -t -y' -- clevis luks bind --idempotent -
+	offers '--idempotent -d -e -f -h -k -s -t -y' -- clevis luks bind --timeout 5 -
+	offers '--idempotent -d -e -f -h -k -s -t -y' -- clevis luks bind --timeout=5 -
+	offers '--idempotent -d -e -f -h -k -s -t -y' -- clevis luks bind --timeout = 5 -
 	offers '--all --header --timeout -d -h -n -o' -- clevis luks unlock -t1 ''
 	offers '--all --header --timeout -d -h -o -t' -- clevis luks unlock -d disk.img -o --readonly -n x -
 	offers '--all --timeout -d -h -n -o -t' -- clevis luks unlock --header x ''
 	offers '--header --timeout -d -h -n -o -t' -- clevis luks unlock --all ''
 	offers '--perf-no_read_workqueue --perf-no_write_workqueue' -- clevis luks unlock -o --perf-n
-	offers '-d -s -y' -- clevis luks report --timeout 5 --json -qrh ''
+	offers '--timeout -d -f -h -s -y' -- clevis luks edit -c '{}' --unproved ''
+	offers '--timeout -d -h -q -r -s -y' -- clevis luks report --json -
 	offers '' -- clevis luks unlock -n ''
 	offers '' -- clevis luks bind --timeout ''
 	offers '' -- clevis luks bind --timeout = ''
+}
+
+@test "a long option is one, and not the letters that it is made of" {
+	offers '--timeout --unproved -c -d -f -h -s -y' -- clevis luks edit -
+	offers '--timeout -c -d -f -h -s -y' -- clevis luks edit --unproved -
+	offers '-d -h -p -s' -- clevis luks list --json -
 }
 
 @test "-y of encrypt: behind the configuration" {
@@ -130,6 +138,117 @@ program() { # NAME: there is one of that name on PATH
 	[[ " $offered " != *' /dev/null '* ]]
 }
 
+# lsblk that knows of two devices with LUKS among others, and a clevis that knows of two bindings on one disk.
+programs_that_know() {
+	ln -s "$(type -P sort)" bin/
+	cat >bin/lsblk <<-'END'
+		#!/bin/bash
+		[ "$*" = "-rnpo FSTYPE,NAME" ] || exit 1
+		printf '%s\n' ' /dev/sda' 'ext4 /dev/sda1' 'crypto_LUKS /dev/sda2' 'ext4 /dev/mapper/root' 'crypto_LUKS /dev/nvme0n1p3'
+	END
+	cat >bin/clevis <<-'END'
+		#!/bin/bash
+		echo "$*" >>started
+		[[ "$1 $2 $3" = "luks list -d" && $4 == *disk* ]] || exit 1
+		printf '%s\n' "1: tang '{\"url\":\"http://server\"}'" "12: sss '{\"t\":1}'"
+	END
+	chmod +x bin/lsblk bin/clevis
+}
+
+@test "-d: devices that hold LUKS come first" {
+	programs_that_know
+	touch a-file disk.img
+	typed clevis luks bind -d ''
+	[ "${COMPREPLY[*]:0:2}" = '/dev/sda2 /dev/nvme0n1p3' ]
+	[[ " ${COMPREPLY[*]} " == *' a-file bin disk.img '* ]]
+	[[ " ${COMPREPLY[*]} " != *' /dev/sda1 '* ]] # lsblk knows of it, but not this machine
+	typed clevis luks list -d /dev/nv
+	[ "${COMPREPLY[0]}" = /dev/nvme0n1p3 ]
+	offers 'disk.img' -- clevis luks list -d disk
+}
+
+@test "-d: each device once, whatever lsblk knows" {
+	local path='' other
+	for other in /dev/*; do
+		[ ! -b "$other" ] || path=$other
+	done
+	[ "$path" ] || skip "no block device"
+	ln -s "$(type -P sort)" bin/
+	printf '#!/bin/sh\necho crypto_LUKS %s\n' "$path" >bin/lsblk
+	chmod +x bin/lsblk
+	typed clevis luks list -d ''
+	[ "${COMPREPLY[0]}" = "$path" ]
+	[ "$(printf '%s\n' "${COMPREPLY[@]}" | grep -cx "$path")" = 1 ]
+}
+
+@test "-s, and unlock's -t: the keyslots of the bindings of the device that is there" {
+	programs_that_know
+	local command HOME=$PWD
+	touch disk.img 'disk of mine' disk:x other.img
+	for command in edit list pass regen report unbind; do
+		offers '1 12' -- clevis luks $command -d disk.img -s ''
+		offers '1 12' -- clevis-luks-$command -d disk.img -s ''
+	done
+	offers '1 12' -- clevis luks unlock -d disk.img -t ''
+	offers '12' -- clevis luks pass -ddisk.img -s 12
+	offers '1 12' -- clevis luks report -qd 'disk\ of\ mine' -q -s ''
+	offers '1 12' -- clevis luks pass -d "'disk of mine'" --timeout = 5 -s ''
+	offers '1 12' -- clevis luks pass -d '"disk of mine"' -s ''
+	offers '1 12' -- clevis luks pass -d '~'/disk.img --timeout 5 -s ''
+	offers '1 12' -- clevis luks pass -d disk : x -s ''
+	grep -qx 'luks list -d disk of mine' started
+	grep -qx 'luks list -d disk:x' started
+	offers '' -- clevis luks pass -d other.img -s ''
+}
+
+@test "keyslots are not looked for without need" {
+	programs_that_know
+	touch disk.img
+	mkfifo disk.fifo
+	offers '' -- clevis luks pass -s ''
+	offers '' -- clevis luks bind -d disk.img -s ''
+	offers '' -- clevis luks bind -d disk.img -t ''
+	offers '' -- clevis luks list -d disk.fifo -s ''
+	offers '' -- clevis luks list -d disk.nowhere -s ''
+	offers '' -- clevis luks list -d '$(touch${IFS}made)disk.img' -s ''
+	[ ! -e started ]
+	[ ! -e made ]
+}
+
+@test "with the real clevis: the keyslots of a real disk" {
+	needs cryptsetup
+	serve_file
+	make_template
+	cd "$BATS_TEST_TMPDIR" || return
+	make_disk
+	bind
+	bind -s 5
+	ln -s "$CLEVIS" bin/clevis
+	offers '1 5' -- clevis luks pass -d disk.img -s ''
+	chmod 0 disk.img
+	[ -r disk.img ] || offers '' -- clevis luks pass -d disk.img -s ''
+}
+
+@test "bash itself takes it: files and keyslots" {
+	needs expect
+	touch disk.img other.img
+	programs_that_know
+	cat >typist <<-'END'
+		set timeout 10
+		spawn -noecho env PATH=bin INPUTRC=/dev/null $env(BASH) --norc --noprofile
+		send "bind 'set bell-style none'; source $env(COMPLETIONS)\r"
+		send "clevis luks pass -d d\t"
+		expect "disk.img " {} timeout {exit 1}
+		send -- "-s 12\t"
+		expect "12 " {} timeout {exit 2}
+		send "\x15clevis luks list -d /dev/nv\t"
+		expect -re "nvme0n1p3" {} timeout {exit 3}
+		send "\x15exit\r"
+		expect eof
+	END
+	BASH=$(type -P bash) COMPLETIONS=$top/completions/clevis expect -f typist </dev/null
+}
+
 @test "-k, -w and redirections: files" {
 	touch key
 	mkfifo kiosk
@@ -169,7 +288,7 @@ program() { # NAME: there is one of that name on PATH
 	[ "$count" -gt 5 ]
 }
 
-@test "no program is started" {
+@test "no program is started where none is needed, or none is there" {
 	program clevis-encrypt-stick
 	command_not_found_handle() {
 		echo "$*" >>started
@@ -177,6 +296,8 @@ program() { # NAME: there is one of that name on PATH
 	typed clevis ''
 	typed clevis encrypt ''
 	typed clevis luks bind -d ''
+	touch disk.img
+	typed clevis luks pass -d disk.img -s ''
 	typed clevis encrypt stick '{}' ''
 	[ ! -e started ]
 	alone ls # it would have been seen

@@ -72,7 +72,7 @@ j['jwe']['protected'] = b64(json.dumps(h).encode())"
 @test "only the url is shown, not thp, adv, or what others put there" {
 	call clevis luks bind -k "$pass" -d "$disk" tang \
 		"$(tang_config "$url" "\"adv\":\"$adv\"" "\"thp\":\"$(signing_thumbprints <"$adv")\"")"
-	succeeds
+	binds
 	edit_sealed "h['clevis']['tang'].update(cacert='/etc/ca', more=[1])"
 	list_is "$line
 2${line#1}"
@@ -150,6 +150,113 @@ j['jwe']['protected'] = b64(json.dumps(h).encode())"
 		[ "${#stderr_lines[@]}" = 1 ]
 		[[ $stderr == *'warning: slot 1: '* ]]
 	done
+}
+
+# nested: binds $disk by an sss of an sss; CONFIG is what it was bound by.
+nested() {
+	CONFIG="{\"t\":2,\"pins\":{\"null\":{},\"file\":{\"name\":\"$PWD/key\"},\"tang\":[$(tang_config "$url")],\"sss\":{\"pins\":{\"tang\":$(tang_config "$url")}}}}"
+	clevis luks bind -y -k "$pass" -d "$disk" sss "$CONFIG"
+}
+
+@test "null is shown, and what stands inside sss, each kind as an array, in the order of 24" {
+	nested
+	clevis luks bind -y -k "$pass" -d "$disk" null '{}'
+	list_is "$line
+2: sss '{\"t\":2,\"pins\":{\"null\":[{}],\"tang\":[{\"url\":\"$url\"}],\"sss\":[{\"t\":1,\"pins\":{\"tang\":[{\"url\":\"$url\"}]}}],\"file\":[{}]}}'
+3: null '{}'"
+}
+
+@test "-p: the names of the pins, sorted, each once, those inside others too" {
+	nested
+	edit_sealed "h['clevis'] = {'pin': 'third-party', 'third-party': {}}"
+	call clevis luks list -p -d "$disk"
+	succeeds
+	says $'1: third-party\n2: file null sss tang'
+	call clevis luks list -d "$disk" -p -s 2
+	succeeds
+	says '2: file null sss tang'
+	call clevis luks list -p -d "$disk" -s 3
+	[ "$status" = 1 ] && [ -z "$output$stderr" ]
+	edit_token "$disk" 0 'j["jwe"] = {}'
+	call clevis luks list -p -d "$disk"
+	[ "$status" = 0 ]
+	says $'1: unknown pin\n2: file null sss tang'
+	[[ $stderr == *'warning: slot 1: '* ]]
+}
+
+# json_is SCRIPT [OPTION…]: what --json prints is one line of JSON for which the script, with `j`, finds nothing to assert.
+json_is() {
+	call clevis luks list --json -d "$disk" "${@:2}"
+	succeeds
+	[ "${#lines[@]}" = 1 ]
+	json "$1" <<<"$output"
+}
+
+@test "--json: the device, and of each binding all that is known without opening it" {
+	bind -s 4 -t 9
+	json_is "assert list(j) == ['device', 'uuid', 'version', 'bindings', 'damaged'], j
+assert (j['device'], j['uuid'], j['version'], j['damaged']) == ('$disk', '$(cryptsetup luksUUID "$disk")', 2, []), j
+assert [(b['slot'], b['token'], b['pin']) for b in j['bindings']] == [(1, 0, 'tang'), (4, 9, 'tang')], j"
+	clevis luks list --json -d "$disk" | json 'c = j["bindings"][0]["config"]
+adv = keys_of(json.load(open(sys.argv[2])))
+assert c["url"] == sys.argv[3]
+assert sorted(k["thumbprint"] for k in c["keys"]) == sorted(map(thumbprint, adv)), c
+for key in c["keys"]:
+    given = [k for k in adv if thumbprint(k) == key["thumbprint"]][0]
+    assert key["use"] == ("exchange" if is_exchange(given) else "signing"), c
+    assert key["sealed_to" if is_exchange(given) else "trusted"] is True, c
+assert c["thp"] == [k["thumbprint"] for k in c["keys"] if k["use"] == "signing"][0]' "$adv" "$url"
+}
+
+@test "--json: a configuration is good for binding again" {
+	clevis luks list --json -d "$disk" | json 'json.dump(j["bindings"][0]["config"], sys.stdout)' >config
+	call clevis_alone luks bind -k "$pass" -d "$disk" tang "$(<config)"
+	binds
+	[ "$(clevis luks list -d "$disk" -s 2)" = "2${line#1}" ]
+}
+
+@test "--json: files for https, what stands inside sss, and pins that only their own program knows" {
+	nested
+	edit_sealed "h['clevis']['tang'].update(cacert='/etc/ca', cert='/etc/cert', key='/etc/key')"
+	json_is 'c = j["bindings"][0]["config"]
+assert (c["cacert"], c["cert"], c["key"]) == ("/etc/ca", "/etc/cert", "/etc/key"), c
+s = j["bindings"][1]["config"]
+assert s["t"] == 2 and list(s["pins"]) == ["null", "tang", "sss", "file"], s
+assert s["pins"]["null"] == [{}], "the key of null is not shown"
+assert s["pins"]["file"][0]["name"].endswith("/key"), s
+assert s["pins"]["sss"][0]["pins"]["tang"][0]["keys"] == s["pins"]["tang"][0]["keys"] == c["keys"], s'
+	edit_sealed "h['clevis'] = {'pin': 'third-party', 'third-party': {'secret': 1}}"
+	json_is 'assert j["bindings"][0]["pin"] == "third-party" and j["bindings"][0]["config"] is None, j'
+}
+
+@test "--json -s: that slot; none there: exit 1, no output" {
+	bind -s 3
+	json_is 'assert [b["slot"] for b in j["bindings"]] == [3], j' -s 3
+	call clevis luks list --json -d "$disk" -s 2
+	[ "$status" = 1 ] && [ -z "$output$stderr" ]
+	call clevis luks list --json -p -d "$disk"
+	usage 1
+	make_disk
+	json_is 'assert j["bindings"] == j["damaged"] == [], j'
+}
+
+@test "--json: what is damaged is told of there, with the reason" {
+	bind
+	edit_token "$disk" 0 'j["jwe"] = 1'
+	json_is 'assert [b["slot"] for b in j["bindings"]] == [2], j
+assert [d["token"] for d in j["damaged"]] == [0] and "holds no JWE" in j["damaged"][0]["reason"], j'
+	edit_token "$disk" 0 'j["jwe"] = {}'
+	json_is 'assert [(d["slot"], d["token"]) for d in j["damaged"]] == [(1, 0)], j
+assert "JWE" in j["damaged"][0]["reason"], j'
+	json_is 'assert j["bindings"] == [] and j["damaged"][0]["slot"] == 1, j' -s 1
+}
+
+@test "--json: nothing that drives a terminal, and the text comes back as it was" {
+	edit_sealed "h['clevis']['tang']['url'] = 'a\n\x1b[2J\x7f\x9b31m\u202e\u2028ü'"
+	call clevis luks list --json -d "$disk"
+	LC_ALL=C grep -qxE '[ -~]+' <<<"$output"
+	[ "${#lines[@]}" = 1 ]
+	json 'assert j["bindings"][0]["config"]["url"] == "a\n\x1b[2J\x7f\x9b31m\u202e\u2028\u00fc", j' <<<"$output"
 }
 
 @test "not LUKS, not there: one line, exit 1" {

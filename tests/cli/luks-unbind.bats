@@ -115,13 +115,90 @@ refuses() { # TEXT ARGUMENT…: -d and the disk are given
 	cryptsetup token export --token-id 3 "$disk" | grep -q precious
 }
 
-@test "a keyslot that was removed by other means: the orphan is told of, and the next bind removes it" {
+# orphan: as somebody with cryptsetup leaves it behind.
+orphan() {
 	cryptsetup luksKillSlot -q "$disk" 1 --key-file "$pass"
 	before=$(sha "$disk")
+}
+
+tokens() {
+	cryptsetup luksDump "$disk" | grep -c '^  [0-9]*: clevis$' || true
+}
+
+@test "a keyslot that was removed by other means: the token that is left goes, after a question" {
+	bind -s 5
+	orphan
+	run on_terminal "$question=n" -- "$CLEVIS" luks unbind -d "$disk" -s 1
+	[ "$status" = 0 ]
+	grep -qF "Slot 1 of $disk has no keyslot any more, but 1 token of Clevis is left behind" screen
+	[ "$(sha "$disk")" = "$before" ]
+	refuses 'unbinding needs a confirmation, or -f' -s 1
+	run on_terminal "$question=y" -- "$CLEVIS" luks unbind -d "$disk" -s 1
+	[ "$status" = 0 ]
+	[ "$(tokens)" = 1 ]
+	clevis luks unlock -d "$disk" -t 5
+	before=$(sha "$disk")
 	refuses "No clevis slot detected on device $disk:1!" -f -s 1
+}
+
+@test "-f: orphans go without a question; tokens of other types stay" {
+	echo '{"type":"other","keyslots":[],"data":"precious"}' | cryptsetup token import --token-id 3 "$disk"
+	orphan
+	call clevis_alone luks unbind -f -d "$disk" -s 1
+	succeeds
+	says ''
+	[ "$(tokens)" = 0 ]
+	cryptsetup token export --token-id 3 "$disk" | grep -q precious
+}
+
+@test "orphans are no reason to touch a keyslot that is somebody else's, or one that does not exist" {
+	orphan
+	refuses "No clevis slot detected on device $disk:0!" -f -s 0
+	refuses "No clevis slot detected on device $disk:99!" -f -s 99
+}
+
+@test "a token that says whose a keyslot is, is no orphan" {
+	# A bind that was cut short between the keyslot and its token: without the token nobody knows that the keyslot is ours.
+	edit_token "$disk" 0 'j["keyslots"] = []
+j["nbde"] = {"intended": 1}'
+	before=$(sha "$disk")
+	refuses "No clevis slot detected on device $disk:2!" -f -s 2
+}
+
+@test "an orphan is no matter to the next bind, which removes it" {
+	orphan
 	bind
-	[ "$(cryptsetup luksDump "$disk" | grep -c '^  [0-9]*: clevis$')" = 1 ]
+	[ "$(tokens)" = 1 ]
 	clevis luks unlock -d "$disk" -t 1
+}
+
+@test "the last keyslot: the question says what is lost" {
+	clevis luks pass -d "$disk" -s 1 >own
+	cryptsetup luksKillSlot -q "$disk" 0 --key-file own
+	before=$(sha "$disk")
+	run on_terminal "$question=n" -- "$CLEVIS" luks unbind -d "$disk" -s 1
+	[ "$status" = 0 ]
+	grep -qF "Keyslot 1 is the last one of $disk. Without it nothing opens the device any more" screen
+	grep -qF "ALL DATA ON IT IS LOST FOR EVER." screen
+	[ "$(sha "$disk")" = "$before" ]
+	call clevis_alone luks unbind -f -d "$disk" -s 1
+	succeeds
+	never is_in_use "$disk" 1
+}
+
+@test "another command at work on the device: waited for, as long as --timeout says" {
+	local file start
+	if [ "$(id -u)" = 0 ]; then file=/run/nbde; else file=${XDG_RUNTIME_DIR:-/tmp}/nbde; fi
+	[ -d "$file" ] || skip "no run-time folder here"
+	exec {lock}>"$file/file-$(stat -c '%Hd-%Ld-%i' "$disk")"
+	flock "$lock"
+	start=$EPOCHREALTIME
+	refuses 'another command is at work on it' --timeout 0.3 -f -s 1
+	took_less_than 5 "$start"
+	orphan
+	refuses 'another command is at work on it' --timeout 0.3 -f -s 1
+	flock -u "$lock"
+	clevis luks unbind -f -d "$disk" -s 1
 }
 
 @test "not LUKS, not there" {

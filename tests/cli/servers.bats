@@ -166,5 +166,5 @@ tang_gone() {
 	done
 	# The same disk binds to the same keys behind a good server.
 	call clevis luks bind -y -k "$pass" -d "$disk" tang "$(tang_config "$real")"
-	succeeds
+	binds
 }

@@ -182,7 +182,7 @@ bind_sss() { # CONFIG [OPTION…]
 	needs cryptsetup
 	make_disk
 	call clevis luks bind -k "$pass" "${@:2}" -d "$disk" sss "$1"
-	succeeds
+	binds
 }
 
 @test "luks: bound, listed in the order that upstream has, passed, tested" {

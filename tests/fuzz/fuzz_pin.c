@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The headers of each pin's JWEs, as whoever can write a token could change them: described, listed, walked, never opened. */
+/* The headers of each pin's JWEs, as whoever can write a token could change them: described, listed, compared, walked, never opened. */
 #include "fuzz.h"
 
 #include "base/file.h"
@@ -25,6 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 					  "ciphertext", "AA", "tag", "AAAAAAAAAAAAAAAAAAAAAA");
 	JSON_AUTO json_t *config = NULL;
 	JSON_AUTO json_t *listed = NULL;
+	JSON_AUTO json_t *details = NULL;
+	JSON_AUTO json_t *names = NULL;
 	struct error err = {0};
 	size_t visited = 0;
 	int rc = pin_walk(jwe, visit, &visited, &err);
@@ -34,5 +36,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)pin_needs(jwe);
 	FUZZ_CHECK((pin_describe(jwe, &config, NULL) == 0) == (config != NULL));
 	FUZZ_CHECK((pin_list_config(jwe, &listed, NULL) == 0) == (listed != NULL));
+	FUZZ_CHECK((pin_details(jwe, &details, NULL) == 0) == (details != NULL));
+	FUZZ_CHECK((pin_names(jwe, &names, NULL) == 0) == (rc == 0));
+	for (const struct pin *const *pin = pin_all(); listed && *pin; pin++)
+		(void)pin_agrees(jwe, (*pin)->name, listed);
 	return 0;
 }

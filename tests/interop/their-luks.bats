@@ -108,7 +108,7 @@ prepare() {
 @test "a wrong passphrase on stdin: ours obtains one from a binding of theirs" {
 	bound_by theirs
 	call clevis luks bind -y -k - -d "$disk" tang "$(tang_config "$url")" <<<wrong
-	succeeds
+	binds
 	clevis luks unlock -d "$disk" -t 2
 }
 
@@ -193,7 +193,7 @@ both_use_sss() {
 @test "ours binds sss: both list, recover and test it" {
 	needs_their /usr/bin/clevis-decrypt-sss
 	call clevis luks bind -k "$pass" -d "$disk" sss "$(sss_config 2)"
-	succeeds
+	binds
 	both_use_sss 2
 	call their_clevis_alone luks unbind -f -d "$disk" -s 1
 	[ "$status" = 0 ]
@@ -208,7 +208,7 @@ both_use_sss() {
 	config="{\"t\":2,\"pins\":{\"null\":{},\"sss\":{\"t\":1,\"pins\":{\"tang\":$server}}}}"
 	their_clevis_alone luks bind -f -k "$pass" -d "$disk" sss "$config" 2>bind.err || { cat bind.err && return 1; }
 	call clevis luks bind -k "$pass" -d "$disk" sss "$config"
-	succeeds
+	binds
 	local slot
 	for slot in 1 2; do
 		their_clevis luks pass -d "$disk" -s $slot >theirs
@@ -244,6 +244,34 @@ Binding regenerated successfully"
 	says ''
 	call clevis luks unlock -d "$disk" -t 1
 	succeeds
+}
+
+@test "ours binds: theirs edits, ours lists, reports nothing missing and opens" {
+	needs_their /usr/bin/clevis-luks-edit
+	bound_by ours
+	clevis luks pass -d "$disk" -s 1 >before
+	their_clevis_alone luks edit -f -d "$disk" -s 1 -c "{\"url\":\"$url/\"}" >edit.out 2>&1 || { cat edit.out && return 1; }
+	call clevis luks list -d "$disk"
+	succeeds
+	says "1: tang '{\"url\":\"$url/\"}'"
+	call clevis luks report -q -d "$disk" -s 1
+	succeeds
+	clevis luks pass -d "$disk" -s 1 >after
+	opens "$disk" 1 after
+	never cmp -s before after
+}
+
+@test "theirs binds: after our regen and our edit theirs reports nothing missing, and unbinds" {
+	needs_their /usr/bin/clevis-luks-report /usr/bin/clevis-luks-unbind
+	dump "$template" >before
+	bound_by theirs
+	clevis_alone luks regen -q -d "$disk" -s 1
+	their_clevis luks report -q -d "$disk" -s 1 </dev/null
+	clevis_alone luks edit -f -d "$disk" -s 1 -c "{\"url\":\"$url/\",\"adv\":\"$adv\"}"
+	their_clevis luks report -q -d "$disk" -s 1 </dev/null
+	[ "$(their_clevis luks list -d "$disk")" = "1: tang '{\"url\":\"$url/\"}'" ]
+	their_clevis_alone luks unbind -f -d "$disk" -s 1
+	dump "$disk" | diff before -
 }
 
 @test "report says what theirs says" {

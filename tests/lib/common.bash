@@ -93,6 +93,13 @@ succeeds() {
 	return 1
 }
 
+# binds: the same of `luks bind`, which may warn that the server is this very machine: in the tests each one is.
+binds() {
+	[ "$status" = 0 ] && [ -z "$output" ] && ! grep -v "warning: http.* is this very machine: " <<<"${stderr:-warning: http is this very machine: }" && return
+	show_result
+	return 1
+}
+
 # fails STATUS TEXT [LAST LINE]: that exit status, nothing on stdout, and one line on stderr that contains TEXT, then LAST LINE.
 # shellcheck disable=SC2154
 fails() {
@@ -332,6 +339,24 @@ dump() { # DISK
 # is_in_use DISK KEYSLOT
 is_in_use() {
 	cryptsetup luksDump "$1" | grep -q "^  $2: luks2$"
+}
+
+# keyslots DISK: the numbers of those that are used, in one line.
+keyslots() {
+	cryptsetup luksDump "$1" | sed -n 's/^  \([0-9]*\): luks2$/\1/p; s/^Key Slot \([0-9]*\): ENABLED$/\1/p' | xargs
+}
+
+# is_sound DISK: every keyslot but the person's, 0, belongs to a binding that opens it; nothing is left of a command that was cut short.
+is_sound() {
+	local slot bound=0
+	for slot in $(clevis luks list -d "$1" | cut -d : -f 1); do
+		clevis luks unlock -d "$1" -t "$slot" || { echo "slot $slot does not open" && return 1; }
+		bound="$bound $slot"
+	done
+	[ "$(keyslots "$1")" = "$bound" ] || { echo "keyslots $(keyslots "$1"), but bound: $bound" && return 1; }
+	opens "$1" 0 "$pass"
+	clevis luks list --json -d "$1" | json 'assert j["damaged"] == [], j'
+	lacks nbde <(cryptsetup luksDump --dump-json-metadata "$1" 2>/dev/null)
 }
 
 # opens DISK KEYSLOT FILE: the passphrase in the file opens that keyslot.

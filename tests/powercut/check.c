@@ -63,19 +63,23 @@ static uint64_t hash_part(const struct image *image, size_t at, size_t size, uin
 }
 
 /* One value for all headers that say the same: there are few of those. */
-static const struct facts *remember_facts(struct checker *checker, struct facts *facts)
+static const struct facts *read_once(struct checker *checker, struct crypt_device *cd)
 {
+	uint64_t id = checker->format->identify(cd, checker->image);
 	bool is_new = true;
-	intptr_t *known;
+	intptr_t *known = table_at(&checker->facts, id, &is_new);
+	struct facts *facts;
 
+	if (!is_new || id == 0)
+		return (const struct facts *)*known;
+	facts = checker->format->read(cd, checker->image);
+	*known = (intptr_t)facts;
 	if (!facts)
 		return NULL;
-	known = table_at(&checker->facts, facts->id, &is_new);
-	if (is_new)
-		*known = (intptr_t)facts;
-	else
-		facts_free(facts);
-	return (const struct facts *)*known;
+	facts->id = id;
+	for (size_t i = 0; i < facts->count; i++)
+		facts->bound[i].passphrase = sealed_passphrase(facts->bound[i].jwe);
+	return facts;
 }
 
 static const struct facts *find_facts(struct look *look)
@@ -92,8 +96,7 @@ static const struct facts *find_facts(struct look *look)
 	if (is_new) {
 		look->cd = load(checker);
 		if (look->cd)
-			*known = (intptr_t)remember_facts(
-				checker, checker->format->read(look->cd, checker->image));
+			*known = (intptr_t)read_once(checker, look->cd);
 	}
 	return (const struct facts *)*known;
 }
@@ -139,13 +142,13 @@ static void look_at_bindings(struct look *look, struct verdict *verdict)
 	verdict->behaviour = look->facts->id;
 	for (size_t i = 0; i < look->facts->count; i++) {
 		const struct bound *found = &look->facts->bound[i];
-		const struct secret *passphrase = sealed_passphrase(found->jwe);
+		const struct secret *passphrase = found->passphrase;
 		bool good = passphrase && is_active(look->facts, found->keyslot) &&
 			    opens(look, found->keyslot, passphrase);
 		bool marked = passphrase && is_active(look->facts, found->mark) &&
 			      opens(look, found->mark, passphrase);
 
-		verdict->bindings += is_active(look->facts, found->keyslot);
+		verdict->bindings += is_active(look->facts, found->keyslot) && found->mark < 0;
 		verdict->opening += good;
 		verdict->behaviour = hash_number(2U * good + marked, verdict->behaviour);
 		bound |= found->keyslot >= 0 ? 1U << found->keyslot : 0;
@@ -175,12 +178,24 @@ static bool unbound_are_as_before(const struct look *look)
 	return look->facts->others == checker->base->others;
 }
 
+/* Read again only when something was put there since: areas are large, and most states change none. */
+static uint64_t hash_area(struct checker *checker, int keyslot, size_t at, size_t size)
+{
+	struct known_area *known = &checker->areas[keyslot];
+	uint64_t changes = image_changes(checker->image, at, size);
+
+	if (changes == 0 || known->at != at || known->size != size || known->changes != changes)
+		*known = (struct known_area){at, size, changes,
+					     hash_part(checker->image, at, size, 0)};
+	return known->hash;
+}
+
 static void look_at_areas(struct look *look)
 {
 	for (int i = 0; i < KEYSLOTS_MAX; i++)
 		if (is_active(look->facts, i))
-			look->area[i] = hash_part(look->checker->image, look->facts->area[i],
-						  look->facts->area_size[i], 0);
+			look->area[i] = hash_area(look->checker, i, look->facts->area[i],
+						  look->facts->area_size[i]);
 }
 
 static void judge(struct look *look, unsigned least, struct verdict *verdict)
@@ -210,6 +225,18 @@ struct verdict check_state(struct checker *checker, unsigned least)
 	return verdict;
 }
 
+/* The keyslots of a binding: that which it names, and that which a mark names if it is proved to be the binding's. */
+static uint32_t owned(struct look *look, const struct bound *bound)
+{
+	const struct secret *passphrase = bound->passphrase;
+	uint32_t keyslots = bound->keyslot >= 0 ? 1U << bound->keyslot : 0;
+
+	if (passphrase && is_active(look->facts, bound->mark) &&
+	    opens(look, bound->mark, passphrase))
+		keyslots |= 1U << bound->mark;
+	return keyslots;
+}
+
 static void read_person(struct checker *checker, const char *pass)
 {
 	struct error err = {0};
@@ -237,8 +264,7 @@ void check_base(struct checker *checker, const struct format *format, struct ima
 	memcpy(checker->base_area, look.area, sizeof(look.area));
 	checker->base_unbound = look.facts->active;
 	for (size_t i = 0; i < look.facts->count; i++)
-		if (look.facts->bound[i].keyslot >= 0)
-			checker->base_unbound &= ~(1U << look.facts->bound[i].keyslot);
+		checker->base_unbound &= ~owned(&look, &look.facts->bound[i]);
 	judge(&look, 0, &verdict);
 	if (verdict.loss)
 		die("not a disk to begin with", verdict.loss);

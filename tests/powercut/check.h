@@ -16,6 +16,12 @@ struct checker {
 	uint32_t base_unbound; /* keyslots without a binding: the person's and those of others */
 	uint64_t base_area[KEYSLOTS_MAX];
 	struct part parts[PARTS_MAX];
+	struct known_area {
+		size_t at;
+		size_t size;
+		uint64_t changes; /* of image_changes() */
+		uint64_t hash;
+	} areas[KEYSLOTS_MAX];
 	/* What was found out before: header → facts, keyslot with area and passphrase → whether it opens. */
 	struct table headers;
 	struct table facts;
@@ -26,7 +32,7 @@ struct checker {
 struct verdict {
 	const char *loss;  /* what is lost; NULL: nothing */
 	const char *stray; /* what a command left behind; NULL: nothing */
-	unsigned bindings; /* with a keyslot */
+	unsigned bindings; /* with a keyslot and without a mark */
 	unsigned opening;  /* those whose passphrase opens it */
 	uint64_t
 		behaviour; /* equal for states that every program takes for the same, but for keyslots that nothing names */

@@ -24,7 +24,7 @@ enum { VERSIONS_MAX = 64, CALLS_ENUMERATED = 10 };
  * An epoch of so many sectors is key material, of which each sector counts as much as the next: fewer states are drawn there, in which
  * a key derivation is paid for each.
  */
-enum { MATERIAL = 256, MATERIAL_SHARE = 8, MATERIAL_REGULAR = 64 };
+enum { MATERIAL = 64, MATERIAL_SHARE = 16, MATERIAL_REGULAR = 32 };
 
 /* A sector that was written in this epoch. */
 struct touched {
@@ -339,6 +339,7 @@ static void write_sector(struct walk *walk, uint64_t number, const unsigned char
 	walk->touched = realloc(walk->touched, (walk->step_count + 1) * sizeof(*walk->touched));
 	if (!walk->steps || !walk->touched)
 		abort();
+	walk->touched[walk->step_count] = (struct touched){0};
 	walk->steps[walk->step_count++] = (struct step){number, bytes, walk->calls, 0, 0};
 }
 
@@ -394,6 +395,8 @@ void epochs_visit(struct image *image, const char *path, const struct epochs_lim
 		abort();
 	memcpy(walk.durable, image->content, image->size);
 	for (size_t at = 0; at < size; at += sizeof(entry) + entry.size) {
+		if (limits->stop > 0 && counts->epochs == limits->stop)
+			break;
 		if (size - at < sizeof(entry))
 			die("a damaged record", path);
 		memcpy(&entry, record + at, sizeof(entry));

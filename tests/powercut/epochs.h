@@ -11,6 +11,7 @@ struct epochs_limits {
 	size_t sampled;	   /* beyond, so many are drawn at random, besides the regular ones */
 	uint64_t seed;
 	bool drop_flushes; /* planted fault: as if the command never flushed */
+	size_t stop;	   /* behind so many epochs; 0: at the end */
 };
 
 struct epochs_counts {

@@ -83,11 +83,16 @@ static void read_keyslots(const json_t *metadata, struct facts *facts)
 	json_decref(digest);
 }
 
+/* A second keyslot is one that the binding is about to leave. */
 static int read_mark(const json_t *token)
 {
+	const char *second = json_string_value(
+		json_array_get(json_object_get(token, "keyslots"), 1));
 	const char *name;
 	json_t *mark;
 
+	if (second)
+		return (int)strtol(second, NULL, 10);
 	json_object_foreach(json_object_get(token, "nbde"), name, mark)
 		return (int)json_integer_value(mark);
 	return -1;
@@ -135,6 +140,16 @@ static bool read_tokens(const json_t *metadata, struct facts *facts)
 	return good;
 }
 
+static uint64_t identify(struct crypt_device *cd, const struct image *image)
+{
+	const char *text = NULL;
+
+	(void)image;
+	if (crypt_dump_json(cd, &text, 0) < 0)
+		return 0;
+	return hash_bytes(text, strlen(text), 0);
+}
+
 static struct facts *read_facts(struct crypt_device *cd, const struct image *image)
 {
 	struct facts *facts = calloc(1, sizeof(*facts));
@@ -148,7 +163,6 @@ static struct facts *read_facts(struct crypt_device *cd, const struct image *ima
 		return NULL;
 	}
 	metadata = json_loads(text, 0, NULL);
-	facts->id = hash_text(text, 0);
 	facts_read_areas(cd, facts);
 	read_keyslots(metadata, facts);
 	good = read_tokens(metadata, facts);
@@ -159,4 +173,4 @@ static struct facts *read_facts(struct crypt_device *cd, const struct image *ima
 	return NULL;
 }
 
-const struct format format_luks2 = {"luks2", CRYPT_LUKS2, find_parts, read_facts};
+const struct format format_luks2 = {"luks2", CRYPT_LUKS2, find_parts, identify, read_facts};

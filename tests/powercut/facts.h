@@ -4,6 +4,8 @@
 
 #include "image.h"
 
+#include "base/secret.h"
+
 #include <jansson.h>
 #include <libcryptsetup.h>
 #include <stdbool.h>
@@ -15,7 +17,8 @@ struct bound {
 	int keyslot; /* -1: none */
 	int mark;    /* another keyslot that its metadata names; -1: none */
 	bool preferred;
-	json_t *jwe; /* flattened */
+	json_t *jwe;			 /* flattened */
+	const struct secret *passphrase; /* that it holds; NULL: none is recovered */
 };
 
 struct facts {
@@ -27,7 +30,7 @@ struct facts {
 	size_t count;
 	struct bound bound[BOUND_MAX];
 	uint64_t others; /* hash of what belongs to other tools, and of where the data is */
-	uint64_t id;	 /* hash of all that is said */
+	uint64_t id;	 /* of `identify` */
 };
 
 /* A part of the image, bytes. */
@@ -42,6 +45,8 @@ struct format {
 	const char *type; /* as for crypt_load() */
 	/* Where the header is, all but key material: what is read to load it, and may be repaired then. */
 	void (*find_parts)(const struct image *image, struct part parts[static PARTS_MAX]);
+	/* A hash of all that a loaded header says; 0 when it makes no sense. */
+	uint64_t (*identify)(struct crypt_device *cd, const struct image *image);
 	/* Reads a loaded header. Returns a value the caller's; NULL when it makes no sense. */
 	struct facts *(*read)(struct crypt_device *cd, const struct image *image);
 };

@@ -69,30 +69,55 @@ static json_t *read_jwe(const char *text, size_t size, bool is_pending, int *mar
 	return jwe;
 }
 
+/* Returns the size of whatever the metadata slot holds, 0 when that is damaged; negative when there is nothing. */
+static int load_slot(struct crypt_device *cd, int slot, luksmeta_uuid_t uuid,
+		     char text[static JWE_MAX])
+{
+	int size = luksmeta_load(cd, slot, uuid, text, JWE_MAX);
+
+	/* Whose it was is known all the same. */
+	return size == -EINVAL && luksmeta_load(cd, slot, uuid, NULL, 0) >= 0 ? 0 : size;
+}
+
+static uint64_t identify(struct crypt_device *cd, const struct image *image)
+{
+	static char text[JWE_MAX];
+	unsigned char header[BLOCK];
+	luksmeta_uuid_t uuid = {0};
+	uint64_t id;
+
+	if (pread(image->fd, header, sizeof(header), 0) != (ssize_t)sizeof(header))
+		return 0;
+	id = hash_bytes(header, HEADER, 0);
+	for (int i = 0; i < SLOTS; i++) {
+		int size = load_slot(cd, i, uuid, text);
+
+		if (size >= 0)
+			id = hash_bytes(text, (size_t)size,
+					hash_bytes(uuid, sizeof(uuid), hash_number(i, id)));
+	}
+	return id;
+}
+
 static void read_slot(struct crypt_device *cd, int slot, struct facts *facts)
 {
 	static char text[JWE_MAX];
 	struct bound *bound = &facts->bound[facts->count];
+	bool active = facts->active >> slot & 1;
 	luksmeta_uuid_t uuid = {0};
-	bool is_active = facts->active & 1U << slot;
-	int size = luksmeta_load(cd, slot, uuid, text, sizeof(text));
+	int size = load_slot(cd, slot, uuid, text);
 	bool is_pending;
 
-	/* Damaged: whose it was is known all the same. */
-	if (size == -EINVAL && luksmeta_load(cd, slot, uuid, NULL, 0) >= 0)
-		size = 0;
 	if (size < 0)
 		return;
 	is_pending = memcmp(uuid, pending_uuid, sizeof(uuid)) == 0;
-	facts->id = hash_number((uint64_t)slot, facts->id);
-	for (int i = 0; i < size; i++)
-		facts->id = hash_number((unsigned char)text[i], facts->id);
 	if (!is_pending && memcmp(uuid, clevis_uuid, sizeof(uuid)) != 0) {
-		facts->others ^= hash_number((uint64_t)slot, hash_number(uuid[0], facts->id));
+		facts->others ^= hash_bytes(text, (size_t)size,
+					    hash_bytes(uuid, sizeof(uuid), slot));
 		return;
 	}
 	*bound = (struct bound){
-		.keyslot = is_active ? slot : -1, .mark = is_active ? -1 : slot, .preferred = true};
+		.keyslot = active ? slot : -1, .mark = active ? -1 : slot, .preferred = true};
 	bound->jwe = read_jwe(text, (size_t)size, is_pending, &bound->mark);
 	facts->count++;
 }
@@ -110,10 +135,9 @@ static struct facts *read_facts(struct crypt_device *cd, const struct image *ima
 	for (size_t i = 0; i < SLOTS; i++)
 		facts->keyslot[i] = hash_bytes(header + SLOTS_AT + i * SLOT_SIZE, SLOT_SIZE,
 					       hash_bytes(header, SLOTS_AT, 0));
-	facts->id = hash_bytes(header, HEADER, 0);
 	for (int i = 0; i < SLOTS; i++)
 		read_slot(cd, i, facts);
 	return facts;
 }
 
-const struct format format_luks1 = {"luks1", CRYPT_LUKS1, find_parts, read_facts};
+const struct format format_luks1 = {"luks1", CRYPT_LUKS1, find_parts, identify, read_facts};

@@ -11,6 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Changes are counted by so many bytes. */
+enum { COUNTED = 16384 };
+
 enum { PIECE = 1024 * 1024, EXIT_TROUBLE = 2 };
 
 void die(const char *what, const char *name)
@@ -39,8 +42,9 @@ void image_open(struct image *image, const char *path, const char *from)
 {
 	image->path = path;
 	image->content = image_read_file(from, &image->size);
+	image->changes = calloc(image->size / COUNTED + 1, sizeof(*image->changes));
 	image->fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (image->fd < 0 || ftruncate(image->fd, (off_t)image->size) != 0)
+	if (image->fd < 0 || !image->changes || ftruncate(image->fd, (off_t)image->size) != 0)
 		die("cannot make", path);
 	image_renew_all(image);
 }
@@ -52,6 +56,7 @@ void image_put(struct image *image, uint64_t sector, const unsigned char *bytes)
 	if (memcmp(at, bytes, SECTOR) == 0)
 		return;
 	memcpy(at, bytes, SECTOR);
+	image->changes[sector * SECTOR / COUNTED]++;
 	write_at(image, at, SECTOR, sector * SECTOR);
 }
 
@@ -73,4 +78,16 @@ void image_renew_all(struct image *image)
 		if (memcmp(found, image->content + at, size) != 0)
 			image_renew(image, at, size);
 	}
+	image->is_foreign = false;
+}
+
+uint64_t image_changes(const struct image *image, size_t at, size_t size)
+{
+	uint64_t sum = 1;
+
+	if (image->is_foreign)
+		return 0;
+	for (size_t piece = at / COUNTED; piece * COUNTED < at + size; piece++)
+		sum += image->changes[piece];
+	return sum;
 }

@@ -2,6 +2,7 @@
 /* An image file that is made to hold one state of the disk after another. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,6 +14,8 @@ struct image {
 	const char *path;
 	size_t size;
 	unsigned char *content; /* what we have put there */
+	uint64_t *changes;	/* of each piece, how often something was put there */
+	bool is_foreign; /* others may have written anywhere, since we put all that is there */
 };
 
 /* Makes `path` a copy of the file `from`. Ends the process with a message when it cannot. */
@@ -26,6 +29,9 @@ void image_renew(struct image *image, size_t at, size_t size);
 
 /* The same for the whole file. */
 void image_renew_all(struct image *image);
+
+/* A number that is larger whenever something was put into that part since; 0 while others may have written there. */
+uint64_t image_changes(const struct image *image, size_t at, size_t size);
 
 /* Reads a whole file: malloc'd, the caller's. Ends the process when it cannot. */
 unsigned char *image_read_file(const char *path, size_t *size);

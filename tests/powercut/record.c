@@ -28,6 +28,7 @@
 /* The library's own may be called before a constructor of ours. */
 #define REAL(name) ((__typeof__(&(name)))dlsym(RTLD_NEXT, #name))
 
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): the names are the library's */
 static bool is_image(int fd)
 {
 	const char *path = getenv("NBDE_RECORD_IMAGE");
@@ -203,3 +204,4 @@ int fallocate64(int fd, int mode, off64_t at, off64_t size)
 {
 	return fallocate(fd, mode, at, size);
 }
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */

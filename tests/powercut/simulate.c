@@ -95,8 +95,10 @@ static void judge_again(struct simulation *simulation, size_t epoch, const struc
 
 static void resume(struct simulation *simulation, size_t epoch, const struct verdict *before)
 {
-	struct again again = run_command(simulation->command, 0);
+	struct again again;
 
+	simulation->image.is_foreign = true;
+	again = run_command(simulation->command, 0);
 	simulation->resumed++;
 	judge_again(simulation, epoch, before, &again);
 }
@@ -127,6 +129,22 @@ static void visit(void *arg, size_t epoch)
 	renew_header(simulation);
 	resume(simulation, epoch, &verdict);
 	image_renew_all(&simulation->image);
+}
+
+static void visit_nothing(void *arg, size_t epoch)
+{
+	(void)arg;
+	(void)epoch;
+}
+
+/* Leaves the image as a cut behind so many epochs would. */
+static void leave(struct simulation *simulation, const char *record, const char *epochs)
+{
+	struct epochs_counts counts = {0};
+
+	simulation->limits.stop = strtoul(epochs, NULL, 10);
+	simulation->limits.enumerated = simulation->limits.sampled = 0;
+	epochs_visit(&simulation->image, record, &simulation->limits, visit_nothing, NULL, &counts);
 }
 
 static void simulate(struct simulation *simulation, const char *record, const char *final)
@@ -160,7 +178,7 @@ static bool is_changed(const struct simulation *simulation)
 
 static int time_command(struct simulation *simulation)
 {
-	int longest = 0;
+	int longest = 1;
 
 	for (int i = 0; i < TIMED_RUNS; i++) {
 		struct again again = run_command(simulation->command, 0);
@@ -176,9 +194,11 @@ static int time_command(struct simulation *simulation)
 
 static void kill_once(struct simulation *simulation, int after)
 {
-	struct again again = run_command(simulation->command, after);
+	struct again again;
 	struct verdict verdict;
 
+	simulation->image.is_foreign = true;
+	again = run_command(simulation->command, after);
 	simulation->killed += again.status < 0;
 	simulation->midway += again.status < 0 && is_changed(simulation);
 	verdict = check_state(&simulation->checker, simulation->least);
@@ -210,6 +230,7 @@ enum {
 	KEEP,
 	KILLS,
 	DROP,
+	LEAVE,
 	MORE,
 	PASS,
 	RECORD,
@@ -235,6 +256,8 @@ static const struct option long_options[] = {
 	{"samples", required_argument, NULL, SAMPLES},
 	{"seed", required_argument, NULL, SEED},
 	{"keep", required_argument, NULL, KEEP},
+	{"leave", required_argument, NULL,
+	 LEAVE}, /* no cut: only leave the image as it is behind so many epochs */
 	{"drop-flushes", no_argument, NULL, DROP},
 	{0}};
 
@@ -291,6 +314,8 @@ int main(int argc, char *argv[])
 	set_up(&simulation, values);
 	if (simulation.kills > 0)
 		kill_often(&simulation);
+	else if (values[LEAVE])
+		leave(&simulation, values[RECORD], values[LEAVE]);
 	else
 		simulate(&simulation, values[RECORD], values[FINAL]);
 	return simulation.losses + simulation.strays > 0 ? EXIT_LOST : EXIT_SUCCESS;

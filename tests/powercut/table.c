@@ -25,7 +25,9 @@ uint64_t hash_bytes(const void *data, size_t size, uint64_t seed)
 		hash = (hash ^ word) * 0x9e3779b97f4a7c15U;
 		hash ^= hash >> 29;
 	}
-	return hash_number(hash, seed);
+	word = 0;
+	memcpy(&word, bytes + size / sizeof(word) * sizeof(word), size % sizeof(word));
+	return hash_number(hash ^ word, seed);
 }
 
 uint64_t hash_text(const char *text, uint64_t seed)
@@ -46,17 +48,17 @@ static struct table_entry *find(const struct table *table, uint64_t key)
 
 static void grow(struct table *table)
 {
-	struct table larger = {.size = table->size ? 2 * table->size : FIRST_SIZE};
+	struct table_entry *old = table->entries;
+	size_t old_size = table->size;
 
-	larger.entries = calloc(larger.size, sizeof(*larger.entries));
-	if (!larger.entries)
+	table->size = old_size ? 2 * old_size : FIRST_SIZE;
+	table->entries = calloc(table->size, sizeof(*table->entries));
+	if (!table->entries)
 		abort();
-	for (size_t i = 0; i < table->size; i++)
-		if (table->entries[i].key)
-			*find(&larger, table->entries[i].key) = table->entries[i];
-	larger.count = table->count;
-	free(table->entries);
-	*table = larger;
+	for (size_t i = 0; i < old_size; i++)
+		if (old[i].key)
+			*find(table, old[i].key) = old[i];
+	free(old);
 }
 
 intptr_t *table_at(struct table *table, uint64_t key, bool *is_new)

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Hashes `size` bytes (a multiple of 8) on top of `seed`. */
+/* Hashes `size` bytes on top of `seed`. */
 uint64_t hash_bytes(const void *data, size_t size, uint64_t seed);
 
 /* The same of a text, and of one number. */

@@ -182,7 +182,12 @@ struct luks_device *cut_open(void)
 int cut_bind(struct luks_device *device, struct pin_context *context, const struct secret *key)
 {
 	JSON_AUTO json_t *config = json_object();
-	struct luks_bind wanted = {"null", config, key, -1, -1, true};
+	struct luks_bind wanted = {.pin = "null",
+				   .config = config,
+				   .volume_key = key,
+				   .keyslot = -1,
+				   .token = -1,
+				   .initialise = true};
 	struct error unproved = {0};
 
 	return luks_bind(device, context, &wanted, &unproved);
@@ -200,7 +205,7 @@ int cut_rebind(struct luks_device *device, struct pin_context *context, const st
 int cut_unbind(struct luks_device *device, struct pin_context *context, const struct secret *key)
 {
 	(void)key;
-	return luks_unbind(device, 1, context->err);
+	return luks_unbind(device, 1, context->deadline, context->err);
 }
 
 int cut_run(cut_command what)

@@ -396,7 +396,7 @@ static void test_unbind_removes_keyslot_and_token_and_nothing_else(void **state)
 	assert_int_equal(bind_online(-1, -1), 1);
 	assert_int_equal(bind_online(-1, -1), 2);
 	device = open_image();
-	assert_int_equal(luks_unbind(device, 1, &err), 0);
+	assert_int_equal(luks_unbind(device, 1, deadline_in_ms(10000), &err), 0);
 	luks_close(&device);
 	assert_int_equal(count_in("keyslots"), 2);
 	assert_int_equal(count_in("tokens"), 1);
@@ -418,7 +418,8 @@ static void test_unbind_of_what_is_no_binding_changes_nothing(void **state)
 		struct luks_device *device = open_image();
 
 		err = (struct error){0};
-		assert_int_equal(luks_unbind(device, keyslots[i], &err), -ENOENT);
+		assert_int_equal(luks_unbind(device, keyslots[i], deadline_in_ms(10000), &err),
+				 -ENOENT);
 		assert_int_equal(err.code, -ENOENT);
 		luks_close(&device);
 	}
@@ -443,7 +444,7 @@ static void test_tokens_of_other_types_are_never_touched(void **state)
 	assert_int_equal(json_object_size(json_at(bound, "tokens")), 4);
 	assert_string_equal(text_at(bound, "tokens/1/type"), "clevis");
 	device = open_image();
-	assert_int_equal(luks_unbind(device, 1, &err), 0);
+	assert_int_equal(luks_unbind(device, 1, deadline_in_ms(10000), &err), 0);
 	luks_close(&device);
 	after = metadata();
 	assert_true(json_equal(json_at(after, "tokens"), json_at(before, "tokens")));
@@ -611,7 +612,7 @@ static void test_bind_without_room_for_the_token_changes_nothing(void **state)
 			/* there was room: it must have been used whole */
 			assert_int_equal(open_by_binding(rc), rc);
 			device = open_image();
-			assert_int_equal(luks_unbind(device, rc, &err), 0);
+			assert_int_equal(luks_unbind(device, rc, deadline_in_ms(10000), &err), 0);
 			luks_close(&device);
 			continue;
 		}

@@ -23,6 +23,7 @@ struct script {
 	int closes_after;		  /* so many requests; 0: does not */
 	int connections;
 	int requests;
+	volatile int late; /* answers that nobody asked for, sent */
 	struct talk_request last;
 };
 
@@ -155,6 +156,7 @@ static void talk_forged_late(int fd, void *arg)
 		talk_text(fd, OK_REPLY);
 		(void)poll(NULL, 0, 5);
 		talk_text(fd, "HTTP/1.1 404 Forged\r\nContent-Length: 0\r\n\r\n");
+		script->late++;
 	}
 }
 
@@ -167,7 +169,9 @@ static void test_what_nobody_asked_for_is_no_reply(void **state)
 	(void)state;
 	server_start(&server, talk_forged_late, script);
 	assert_int_equal(ask(session, "GET", server.url, NULL), 200);
-	(void)poll(NULL, 0, 50);
+	for (int ms = 0; script->late == 0 && ms < 5000; ms++)
+		(void)poll(NULL, 0, 1);
+	assert_int_equal(script->late, 1);
 	assert_int_equal(ask(session, "GET", server.url, NULL), 200);
 	assert_int_equal(script->connections, 2);
 	net_session_free(&session);

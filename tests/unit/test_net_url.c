@@ -2,13 +2,16 @@
 /* net/url.c and net/resolve.c: URLs of key servers, and the addresses behind their names. */
 #include "unit.h"
 
+#include "net/net.h"
 #include "net/resolve.h"
 #include "net/url.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <ifaddrs.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/wait.h>
@@ -28,7 +31,33 @@ int __wrap_getaddrinfo(const char *host, const char *port, const struct addrinfo
 {
 	while (names_hang && !(hints->ai_flags & AI_NUMERICHOST))
 		(void)pause();
+	if (strcmp(host, "this.example") == 0)
+		host = "192.0.2.7";
 	return __real_getaddrinfo(host, port, hints, list);
+}
+
+/* This machine has the addresses 192.0.2.7 and 2001:db8::7, and an interface without any. */
+int __wrap_getifaddrs(struct ifaddrs **list);
+void __wrap_freeifaddrs(struct ifaddrs *list);
+
+int __wrap_getifaddrs(struct ifaddrs **list)
+{
+	static struct sockaddr_in ipv4 = {.sin_family = AF_INET};
+	static struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6};
+	static struct ifaddrs interfaces[] = {
+		{.ifa_next = &interfaces[1]},
+		{.ifa_next = &interfaces[2], .ifa_addr = (struct sockaddr *)&ipv6},
+		{.ifa_addr = (struct sockaddr *)&ipv4}};
+
+	(void)inet_pton(AF_INET, "192.0.2.7", &ipv4.sin_addr);
+	(void)inet_pton(AF_INET6, "2001:db8::7", &ipv6.sin6_addr);
+	*list = interfaces;
+	return 0;
+}
+
+void __wrap_freeifaddrs(struct ifaddrs *list)
+{
+	(void)list;
 }
 /* NOLINTEND(*-reserved-identifier,cert-dcl*,readability-identifier-naming) */
 
@@ -326,6 +355,59 @@ static void test_unknown_name_is_an_error_that_names_it(void **state)
 	assert_int_equal(found.count, 0);
 }
 
+static void test_this_machine_is_known_by_name_and_address(void **state)
+{
+	static const struct {
+		const char *url;
+		bool here;
+	} rows[] = {
+		{"http://127.0.0.1", true},
+		{"http://127.1.2.3:8080/x", true},
+		{"https://[::1]", true},
+		{"http://[::ffff:127.0.0.1]", true},
+		{"http://0.0.0.0", true},
+		{"http://[::]", true},
+		{"192.0.2.7", true},
+		{"http://[::ffff:192.0.2.7]:1", true},
+		{"http://[2001:db8::7]", true},
+		{"http://this.example/tang", true},
+		{"http://192.0.2.8", false},
+		{"http://128.0.0.1", false},
+		{"http://[2001:db8::8]", false},
+		{"http://[fe80::1]", false},
+		{"ftp://127.0.0.1", false},
+		{"", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++)
+		unit_check(net_is_this_machine(rows[i].url, deadline_in_ms(5000)) == rows[i].here,
+			   rows[i].url);
+}
+
+static void test_a_server_behind_a_proxy_is_not_this_machine(void **state)
+{
+	(void)state;
+	assert_int_equal(setenv("http_proxy", "http://192.0.2.9:3128", 1), 0);
+	assert_false(net_is_this_machine("http://127.0.0.1", deadline_in_ms(1000)));
+	assert_true(net_is_this_machine("https://127.0.0.1", deadline_in_ms(1000)));
+	assert_int_equal(setenv("no_proxy", "127.0.0.1", 1), 0);
+	assert_true(net_is_this_machine("http://127.0.0.1", deadline_in_ms(1000)));
+	(void)unsetenv("http_proxy");
+	(void)unsetenv("no_proxy");
+}
+
+static void test_a_silent_name_server_is_waited_for_until_the_deadline(void **state)
+{
+	struct deadline enough = deadline_in_ms(5000);
+
+	(void)state;
+	names_hang = true;
+	assert_false(net_is_this_machine("http://tang.example", deadline_in_ms(50)));
+	names_hang = false;
+	assert_false(deadline_passed(enough));
+}
+
 int main(int argc, char *argv[])
 {
 	static const struct CMUnitTest tests[] = {
@@ -340,6 +422,9 @@ int main(int argc, char *argv[])
 		cmocka_unit_test(test_silent_name_server_ends_at_the_deadline),
 		cmocka_unit_test(test_localhost_is_found),
 		cmocka_unit_test(test_unknown_name_is_an_error_that_names_it),
+		cmocka_unit_test(test_this_machine_is_known_by_name_and_address),
+		cmocka_unit_test(test_a_server_behind_a_proxy_is_not_this_machine),
+		cmocka_unit_test(test_a_silent_name_server_is_waited_for_until_the_deadline),
 	};
 
 	unit_begin(argc, argv);

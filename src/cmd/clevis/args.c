@@ -124,12 +124,17 @@ static int ask_for_trust(void *arg, const char *const *thumbprints, size_t count
 	return rc > 0 ? 0 : error_set(err, -EACCES, "the server's keys were not trusted");
 }
 
+struct deadline args_deadline(void)
+{
+	return deadline_in_ms(operation_ms);
+}
+
 struct pin_context args_context(bool yes, struct error *err)
 {
 	if (!session)
 		session = net_session_new();
 	return (struct pin_context){
-		.deadline = deadline_in_ms(operation_ms),
+		.deadline = args_deadline(),
 		.trust = yes ? PIN_TRUST_YES : PIN_TRUST_ASK,
 		.ask = ask_for_trust,
 		.warn = warn,

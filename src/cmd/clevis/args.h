@@ -18,6 +18,9 @@ enum { PASSPHRASE_LINE_MAX = 512, PASSPHRASE_FILE_MAX = 8 * 1024 * 1024 };
  */
 int args_take_timeout(int *argc, char *argv[], struct error *err);
 
+/* The time allowed from now on. */
+struct deadline args_deadline(void);
+
 /*
  * A context for pins: the time allowed from now on, the trust question on the terminal or, with `yes`, no question, and the
  * connections that this command keeps.
