@@ -30,7 +30,7 @@ _Static_assert(sizeof(struct verdict) <= PIPE_BUF, "a verdict must fit one write
  * How much longer than the deadline a verdict is waited for, milliseconds: a child ends by the deadline itself, and can tell what
  * it waited for.
  */
-enum { GRACE_MS = 100 };
+enum { GRACE_MS = 500 };
 
 struct runner {
 	pid_t pid;

@@ -84,7 +84,7 @@ refuses() {
 	clevis luks pass -d "$disk" -s 1 >passphrase
 	never opens "$disk" 1 passphrase
 	call clevis luks unlock -d "$disk" -t 1
-	fails 1 'opens no keyslot' "Test for token slot 1 on device $disk failed."
+	fails 1 'the recovered passphrase does not open the keyslot' "Test for token slot 1 on device $disk failed."
 }
 
 @test "a binding that holds an empty passphrase: refused, an empty answer would count as a try" {
