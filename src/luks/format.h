@@ -35,6 +35,11 @@ struct luks_format {
 	/* As luks_check_bound(). */
 	int (*check_bound)(struct luks_device *device, int keyslot, struct error *err);
 
+	/* Of what stands in token or slot of luksmeta `number`, of 0 … orphans_max() - 1; see luks_count_orphans(). */
+	int (*orphans_max)(void);
+	bool (*is_orphan)(struct luks_device *device, int number);
+	int (*remove_orphan)(struct luks_device *device, int number, struct error *err);
+
 	/* As luks_unbind(). */
 	int (*unbind)(struct luks_device *device, int keyslot, struct error *err);
 

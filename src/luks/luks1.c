@@ -269,15 +269,24 @@ static int check_bound(struct luks_device *device, int keyslot, struct error *er
 			 keyslot, device->path);
 }
 
-/* A spare keyslot of another number of iterations is somebody's who has added it since. */
+/* With what it was to replace, where that has lost its metadata already: the salt tells whether the keyslot is the old one still. */
 static int remove_spare(struct luks_device *device, int spare, struct error *err)
 {
 	METADATA_AUTO struct metadata found = {0};
+	METADATA_AUTO struct metadata replaced = {0};
 	PENDING_AUTO struct pending pending = {0};
+	struct keyslot_sign sign = {0};
 	int rc = metadata_read(device, spare, &found, err);
 
 	if (rc == 0)
 		rc = pending_parse(device, found.text, &pending, err);
+	if (rc == 0)
+		rc = metadata_read(device, pending.replaces, &replaced, err);
+	if (rc == 0)
+		rc = luks1_read_sign(device, pending.replaces, &sign, err);
+	if (rc == 0 && replaced.kind == METADATA_NONE &&
+	    memcmp(sign.salt, pending.salt, SALT_SIZE) == 0)
+		rc = draft_kill_keyslot(device, pending.replaces, err);
 	return rc < 0 ? rc : luks1_remove_spare(device, spare, &pending, err);
 }
 
@@ -290,7 +299,7 @@ static int wipe_what_was_pending(struct luks_device *device, struct error *err)
 		METADATA_AUTO struct metadata found = {0};
 
 		rc = metadata_read(device, slot, &found, err);
-		if (rc == 0 && found.kind == METADATA_PENDING &&
+		if (rc == 0 && found.kind == METADATA_PENDING && found.damaged &&
 		    !device_keyslot_in_use(device, slot))
 			rc = metadata_wipe(device, slot, err);
 	}
@@ -317,6 +326,20 @@ static int unbind(struct luks_device *device, int keyslot, struct error *err)
 	return rc < 0 ? rc : wipe_what_was_pending(device, err);
 }
 
+static int orphans_max(void)
+{
+	return crypt_keyslot_max(CRYPT_LUKS1);
+}
+
+static bool is_orphan(struct luks_device *device, int slot)
+{
+	METADATA_AUTO struct metadata found = {0};
+
+	return !device_keyslot_in_use(device, slot) &&
+	       metadata_read(device, slot, &found, NULL) == 0 &&
+	       (found.kind == METADATA_BOUND || found.kind == METADATA_PENDING);
+}
+
 const struct luks_format luks1_format = {
 	.type = CRYPT_LUKS1,
 	.list = list,
@@ -325,6 +348,9 @@ const struct luks_format luks1_format = {
 	.write = luks1_write,
 	.rebind = luks1_rebind,
 	.check_bound = check_bound,
+	.orphans_max = orphans_max,
+	.is_orphan = is_orphan,
+	.remove_orphan = metadata_wipe,
 	.unbind = unbind,
 	.tidy = luks1_tidy,
 };

@@ -124,6 +124,21 @@ static int unbind(struct luks_device *device, int keyslot, struct error *err)
 	return rc < 0 ? rc : unbind_each(device, keyslot, false, err);
 }
 
+static bool is_orphan(struct luks_device *device, int token)
+{
+	LUKS_BINDING_AUTO struct luks_binding binding = LUKS_BINDING_NONE;
+
+	return token_read(device, token, &binding, NULL) == 0 && binding.keyslot < 0 &&
+	       (binding.intended < 0 || !device_keyslot_in_use(device, binding.intended));
+}
+
+static int remove_orphan(struct luks_device *device, int token, struct error *err)
+{
+	int rc = crypt_token_json_set(device->crypt, token, NULL);
+
+	return rc < 0 ? device_error(device, rc, "cannot remove a token", err) : 0;
+}
+
 const struct luks_format luks2_format = {
 	.type = CRYPT_LUKS2,
 	.list = token_list,
@@ -132,6 +147,9 @@ const struct luks_format luks2_format = {
 	.write = luks2_write,
 	.rebind = luks2_rebind,
 	.check_bound = check_bound,
+	.orphans_max = token_max,
+	.is_orphan = is_orphan,
+	.remove_orphan = remove_orphan,
 	.unbind = unbind,
 	.tidy = luks2_tidy,
 };

@@ -242,8 +242,8 @@ static uint32_t owned(struct look *look, const struct bound *bound)
 	const struct secret *passphrase = bound->passphrase;
 	uint32_t keyslots = bound->keyslot >= 0 ? 1U << bound->keyslot : 0;
 
-	if (passphrase && is_active(look->facts, bound->mark) &&
-	    opens(look, bound->mark, passphrase))
+	if (is_active(look->facts, bound->mark) &&
+	    (bound->owns_mark || (passphrase && opens(look, bound->mark, passphrase))))
 		keyslots |= 1U << bound->mark;
 	return keyslots;
 }

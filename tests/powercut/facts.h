@@ -14,8 +14,9 @@ enum { KEYSLOTS_MAX = 32, BOUND_MAX = 64, PARTS_MAX = 2 };
 
 /* A binding, or what is left of one. */
 struct bound {
-	int keyslot; /* -1: none */
-	int mark;    /* another keyslot that its metadata names; -1: none */
+	int keyslot;	/* -1: none */
+	int mark;	/* another keyslot that its metadata names; -1: none */
+	bool owns_mark; /* what the metadata says of that keyslot proves it to be the binding's */
 	bool preferred;
 	json_t *jwe;			 /* flattened */
 	const struct secret *passphrase; /* that it holds; NULL: none is recovered */

@@ -6,6 +6,7 @@
 #include "facts.h"
 
 #include "base/file.h"
+#include "jose/b64.h"
 #include "jose/jwe.h"
 #include "table.h"
 
@@ -53,20 +54,34 @@ static void find_parts(const struct image *image, struct part parts[static PARTS
 }
 
 /* What a slot of ours binds; what makes no sense is an empty object, which nothing opens. */
-static json_t *read_jwe(const char *text, size_t size, bool is_pending, int *mark)
+static json_t *read_jwe(const char *text, size_t size)
 {
-	json_t *pending = is_pending ? json_loadb(text, size, 0, NULL) : NULL;
-	const char *compact = is_pending ? json_string_value(json_object_get(pending, "jwe"))
-					 : text;
 	json_t *jwe = NULL;
 
-	if (is_pending)
-		*mark = (int)json_integer_value(json_object_get(pending, "replaces"));
-	if (!compact ||
-	    jose_jwe_parse_compact(compact, is_pending ? strlen(compact) : size, &jwe, NULL) < 0)
+	if (!text || jose_jwe_parse_compact(text, size, &jwe, NULL) < 0)
 		jwe = json_object();
-	json_decref(pending);
 	return jwe;
+}
+
+/* One that is to take another's place; the salt that it has noted tells whether the keyslot there is still the old one. */
+static void read_pending(const unsigned char *header, const char *text, size_t size,
+			 struct bound *bound)
+{
+	enum { SALT_AT = 8, SALT_SIZE = 8, SALT_TEXT = 11 };
+	json_t *pending = json_loadb(text, size, 0, NULL);
+	const char *compact = json_string_value(json_object_get(pending, "jwe"));
+	const char *salt = json_string_value(json_object_get(pending, "salt"));
+	const json_t *replaces = json_object_get(pending, "replaces");
+	unsigned char noted[SALT_SIZE];
+
+	bound->jwe = read_jwe(compact, compact ? strlen(compact) : 0);
+	if (replaces && salt && strlen(salt) == SALT_TEXT &&
+	    jose_b64_decode(salt, SALT_TEXT, noted) == 0) {
+		bound->mark = (int)json_integer_value(replaces);
+		bound->owns_mark = memcmp(header + SLOTS_AT + bound->mark * SLOT_SIZE + SALT_AT,
+					  noted, SALT_SIZE) == 0;
+	}
+	json_decref(pending);
 }
 
 /* Returns the size of whatever the metadata slot holds, 0 when that is damaged; negative when there is nothing. */
@@ -99,18 +114,18 @@ static uint64_t identify(struct crypt_device *cd, const struct image *image)
 	return id;
 }
 
-static void read_slot(struct crypt_device *cd, int slot, struct facts *facts)
+static void read_slot(struct crypt_device *cd, int slot, const unsigned char *header,
+		      struct facts *facts)
 {
 	static char text[JWE_MAX];
 	struct bound *bound = &facts->bound[facts->count];
 	bool active = facts->active >> slot & 1;
 	luksmeta_uuid_t uuid = {0};
 	int size = load_slot(cd, slot, uuid, text);
-	bool is_pending;
+	bool is_pending = memcmp(uuid, pending_uuid, sizeof(uuid)) == 0;
 
 	if (size < 0)
 		return;
-	is_pending = memcmp(uuid, pending_uuid, sizeof(uuid)) == 0;
 	if (!is_pending && memcmp(uuid, clevis_uuid, sizeof(uuid)) != 0) {
 		facts->others ^= hash_bytes(text, (size_t)size,
 					    hash_bytes(uuid, sizeof(uuid), slot));
@@ -118,7 +133,10 @@ static void read_slot(struct crypt_device *cd, int slot, struct facts *facts)
 	}
 	*bound = (struct bound){
 		.keyslot = active ? slot : -1, .mark = active ? -1 : slot, .preferred = true};
-	bound->jwe = read_jwe(text, (size_t)size, is_pending, &bound->mark);
+	if (is_pending)
+		read_pending(header, text, (size_t)size, bound);
+	else
+		bound->jwe = read_jwe(text, (size_t)size);
 	facts->count++;
 }
 
@@ -136,7 +154,7 @@ static struct facts *read_facts(struct crypt_device *cd, const struct image *ima
 		facts->keyslot[i] = hash_bytes(header + SLOTS_AT + i * SLOT_SIZE, SLOT_SIZE,
 					       hash_bytes(header, SLOTS_AT, 0));
 	for (int i = 0; i < SLOTS; i++)
-		read_slot(cd, i, facts);
+		read_slot(cd, i, header, facts);
 	return facts;
 }
 
