@@ -182,24 +182,23 @@ int luks1_prove(const struct luks_device *device, int slot, enum metadata_kind k
 	return rc < 0 ? rc : 0;
 }
 
-/* What is to be written, malloc'd; NULL with `err` filled. */
-static char *format_draft(const struct luks_device *device, const struct draft *draft,
-			  struct error *err)
+/* What is to be written. Returns 0 with `*text` (malloc'd, the caller's); negative with `err` filled. */
+static int format_draft(const struct luks_device *device, const struct draft *draft, char **text,
+			struct error *err)
 {
 	struct pending pending = {
 		.replaces = draft->replaces, .iterations = draft->iterations, .jwe = draft->jwe};
 	struct keyslot_sign old;
-	char *text = NULL;
+	int rc;
 
 	if (draft->replaces < 0)
-		return jose_jwe_format_compact(draft->jwe, &text, err) < 0 ? NULL : text;
-	if (luks1_read_sign(device, draft->replaces, &old, err) < 0)
-		return NULL;
+		return jose_jwe_format_compact(draft->jwe, text, err);
+	rc = luks1_read_sign(device, draft->replaces, &old, err);
+	if (rc < 0)
+		return rc;
 	memcpy(pending.salt, old.salt, SALT_SIZE);
-	text = pending_format(&pending);
-	if (!text)
-		(void)error_nomem(err);
-	return text;
+	*text = pending_format(&pending);
+	return *text ? 0 : error_nomem(err);
 }
 
 /* The keyslot, and then what said whose it was. */
@@ -217,9 +216,11 @@ int luks1_write(struct luks_device *device, const struct secret *volume_key,
 		const struct draft *draft, struct error *err)
 {
 	enum metadata_kind kind = draft->replaces < 0 ? METADATA_BOUND : METADATA_PENDING;
-	FREE_AUTO char *text = format_draft(device, draft, err);
-	int rc = text ? metadata_exists(device, err) : err->code;
+	FREE_AUTO char *text = NULL;
+	int rc = format_draft(device, draft, &text, err);
 
+	if (rc == 0)
+		rc = metadata_exists(device, err);
 	if (rc == 0)
 		rc = check_gap(device, strlen(text), err);
 	if (rc == 0)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # Servers that take their time. All commands run side by side while the file is set up; the tests look at what came of them.
-# shellcheck disable=SC2154,SC2030,SC2031 # what common.bash and bats set; each test is a shell of its own
+# shellcheck disable=SC2034,SC2154,SC2030,SC2031 # what common.bash and bats set; each test is a shell of its own
 
 load ../lib/common
 

@@ -78,7 +78,8 @@ static void read_pending(const unsigned char *header, const char *text, size_t s
 	if (replaces && salt && strlen(salt) == SALT_TEXT &&
 	    jose_b64_decode(salt, SALT_TEXT, noted) == 0) {
 		bound->mark = (int)json_integer_value(replaces);
-		bound->owns_mark = memcmp(header + SLOTS_AT + bound->mark * SLOT_SIZE + SALT_AT,
+		bound->owns_mark = memcmp(header + SLOTS_AT + (size_t)bound->mark * SLOT_SIZE +
+						  SALT_AT,
 					  noted, SALT_SIZE) == 0;
 	}
 	json_decref(pending);
