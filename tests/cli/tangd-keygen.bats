@@ -104,7 +104,7 @@ for key in keys:
 @test "wrong number of arguments: the usage, exit 1" {
 	mkdir keys
 	call tangd_keygen
-	usage 1 'Usage: tangd-keygen DIR'
+	usage 1 'Usage: tangd-keygen '
 	call tangd_keygen keys sig
 	usage 1
 	call tangd_keygen keys a b c
