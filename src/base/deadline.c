@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/deadline.h"
 
+#include <errno.h>
 #include <limits.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 enum { NS_PER_MS = 1000000 };
@@ -41,4 +44,18 @@ int deadline_left_ms(struct deadline deadline)
 bool deadline_passed(struct deadline deadline)
 {
 	return deadline_left_ms(deadline) == 0;
+}
+
+int deadline_parse_seconds(const char *text, unsigned most_s, int64_t *ms)
+{
+	char *end = NULL;
+	double seconds;
+
+	if (!*text || text[strspn(text, "0123456789.")])
+		return -EINVAL;
+	seconds = strtod(text, &end);
+	if (*end != '\0' || seconds < 0.001 || seconds > most_s)
+		return -EINVAL;
+	*ms = (int64_t)(seconds * 1000 + 0.999);
+	return 0;
 }

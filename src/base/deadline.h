@@ -21,3 +21,9 @@ int deadline_left_ms(struct deadline deadline);
 
 /* Says whether the deadline has passed. */
 bool deadline_passed(struct deadline deadline);
+
+/*
+ * Reads seconds as a person writes them: digits, and a point at most; from 0.001 to `most_s`. Sets `*ms`, rounded up.
+ * Returns 0 or -EINVAL.
+ */
+int deadline_parse_seconds(const char *text, unsigned most_s, int64_t *ms);

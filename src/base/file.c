@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FIRST_READ = 4096, TEMP_NAME_MAX = 300 };
+enum { FIRST_READ = 4096 };
 
 void fd_close(int *fd)
 {
@@ -219,43 +219,84 @@ static int give_new_name(int folder_fd, const char *temp, const char *name)
 	return renameat2(folder_fd, temp, folder_fd, name, RENAME_NOREPLACE);
 }
 
-static int give_name(int folder_fd, const char *temp, const char *name, enum file_write_flags flags,
-		     struct error *err)
+int file_draft_publish(int folder_fd, struct file_draft *draft, enum file_write_flags flags,
+		       struct error *err)
 {
-	int failed = flags & FILE_NEW ? give_new_name(folder_fd, temp, name)
-				      : renameat(folder_fd, temp, folder_fd, name);
+	int failed = flags & FILE_NEW ? give_new_name(folder_fd, draft->temp, draft->name)
+				      : renameat(folder_fd, draft->temp, folder_fd, draft->name);
 
 	if (failed != 0)
-		return error_set(err, -errno, "cannot create '%s': %s", name, strerror(errno));
+		return error_set(err, -errno, "cannot create '%s': %s", draft->name,
+				 strerror(errno));
+	draft->temp[0] = '\0';
+	return 0;
+}
+
+void file_draft_drop(int folder_fd, struct file_draft *draft)
+{
+	if (draft->temp[0])
+		(void)unlinkat(folder_fd, draft->temp, 0);
+	draft->temp[0] = '\0';
+}
+
+int file_sync_folder(int folder_fd, const char *name, struct error *err)
+{
 	if (fsync(folder_fd) == 0)
 		return 0;
-	failed = -errno;
-	if (flags & FILE_NEW)
-		(void)unlinkat(folder_fd, name, 0);
-	return error_set(err, failed, "cannot sync the folder of '%s': %s", name,
-			 strerror(-failed));
+	return error_set(err, -errno, "cannot sync the folder of '%s': %s", name, strerror(errno));
+}
+
+static int name_draft(const char *name, struct file_draft *draft, struct error *err)
+{
+	uint64_t random = 0;
+	size_t length = strlen(name);
+
+	if (length >= sizeof(draft->name))
+		return error_set(err, -ENAMETOOLONG, "the file name '%s' is too long", name);
+	if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return error_set(err, -EIO, "no random numbers to be had: %s", strerror(errno));
+	memcpy(draft->name, name, length + 1);
+	(void)snprintf(draft->temp, sizeof(draft->temp), ".%s.%016llx", draft->name,
+		       (unsigned long long)random);
+	return 0;
+}
+
+int file_draft_write(int folder_fd, const char *name, mode_t mode, const void *data, size_t size,
+		     struct file_draft *draft, struct error *err)
+{
+	struct file_draft made = {0};
+	FD_AUTO int fd = -1;
+	int rc = name_draft(name, &made, err);
+
+	if (rc < 0)
+		return rc;
+	fd = openat(folder_fd, made.temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+		    0600);
+	if (fd < 0)
+		return error_set(err, -errno, "cannot create '%s': %s", name, strerror(errno));
+	rc = write_and_sync(fd, name, mode, data, size, err);
+	if (rc < 0)
+		file_draft_drop(folder_fd, &made);
+	else
+		*draft = made;
+	return rc;
 }
 
 int file_write_atomic(int folder_fd, const char *name, mode_t mode, enum file_write_flags flags,
 		      const void *data, size_t size, struct error *err)
 {
-	char temp[TEMP_NAME_MAX];
-	uint64_t random = 0;
-	FD_AUTO int fd = -1;
-	int rc;
+	struct file_draft draft = {0};
+	int rc = file_draft_write(folder_fd, name, mode, data, size, &draft, err);
 
-	if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
-		return error_set(err, -EIO, "no random numbers to be had: %s", strerror(errno));
-	rc = snprintf(temp, sizeof(temp), ".%s.%016llx", name, (unsigned long long)random);
-	if (rc < 0 || (size_t)rc >= sizeof(temp))
-		return error_set(err, -ENAMETOOLONG, "the file name '%s' is too long", name);
-	fd = openat(folder_fd, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return error_set(err, -errno, "cannot create '%s': %s", name, strerror(errno));
-	rc = write_and_sync(fd, name, mode, data, size, err);
-	if (rc == 0)
-		rc = give_name(folder_fd, temp, name, flags, err);
 	if (rc < 0)
-		(void)unlinkat(folder_fd, temp, 0);
+		return rc;
+	rc = file_draft_publish(folder_fd, &draft, flags, err);
+	if (rc < 0) {
+		file_draft_drop(folder_fd, &draft);
+		return rc;
+	}
+	rc = file_sync_folder(folder_fd, name, err);
+	if (rc < 0 && flags & FILE_NEW)
+		(void)unlinkat(folder_fd, name, 0);
 	return rc;
 }

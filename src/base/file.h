@@ -54,6 +54,36 @@ enum file_write_flags {
 	FILE_NEW = 1,	  /* an existing file is an error: -EEXIST */
 };
 
+/* A file that is written and synced, under a name that nobody looks for: it gets its own later, or goes. Zero-initialise it. */
+enum { FILE_NAME_SIZE = 256, FILE_DRAFT_SIZE = FILE_NAME_SIZE + 32 };
+
+struct file_draft {
+	char name[FILE_NAME_SIZE]; /* the one it is to have */
+	char temp
+		[FILE_DRAFT_SIZE]; /* the one it has, beginning with a dot; "" once it has its own, or is gone */
+};
+
+/*
+ * Writes a draft of the file `name` (without slash) into the folder, with `mode` (exact, the umask does not count), and syncs it.
+ * On success `draft` is to be given to file_draft_publish() or file_draft_drop(). Returns 0, or -errno with `err` filled and
+ * nothing left behind.
+ */
+int file_draft_write(int folder_fd, const char *name, mode_t mode, const void *data, size_t size,
+		     struct file_draft *draft, struct error *err);
+
+/*
+ * Gives the draft its name. That lasts only once the folder is synced: file_sync_folder(). Returns 0; -EEXIST and others with
+ * `err` filled and the draft as it was.
+ */
+int file_draft_publish(int folder_fd, struct file_draft *draft, enum file_write_flags flags,
+		       struct error *err);
+
+/* Removes a draft that has not got its name. One that has, or was never written, is accepted. */
+void file_draft_drop(int folder_fd, struct file_draft *draft);
+
+/* Syncs a folder, in which the file `name` (for the message) has changed. Returns 0, or -errno with `err` filled. */
+int file_sync_folder(int folder_fd, const char *name, struct error *err);
+
 /*
  * Writes a file that is there whole or not at all, also after a power cut: a temporary file beside it with `mode` (exact,
  * the umask does not count), fsync, rename (or link, for FILE_NEW), fsync of the folder. On failure nothing is left behind.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tangd: the arguments, and which way to serve. Also answers to the name tangd-keygen. */
+/* tangd: the arguments, and which way to serve. Also answers to the names tangd-keygen and tangd-rotate-keys. */
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -7,6 +7,7 @@
 #include "base/secret.h"
 #include "tangd/keygen.h"
 #include "tangd/listen.h"
+#include "tangd/rotate.h"
 #include "tangd/serve.h"
 
 #include <errno.h>
@@ -155,28 +156,41 @@ static int serve(const struct options *options, struct error *err)
 	return status;
 }
 
-static bool called_as(const char *path, const char *name)
+/* Programs that this one is, too, under their names. */
+static const struct other {
+	const char *name;
+	int (*main)(int argc, char *argv[]);
+} others[] = {
+	{"tangd-keygen", keygen_main},
+	{"tangd-rotate-keys", rotate_main},
+};
+
+static const struct other *called_as(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
-	return strcmp(slash ? slash + 1 : path, name) == 0;
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+		if (strcmp(slash ? slash + 1 : path, others[i].name) == 0)
+			return &others[i];
+	}
+	return NULL;
 }
 
 int main(int argc, char *argv[])
 {
 	struct options options = {.port = "9090"};
 	struct error err = {0};
-	bool keygen = argc > 0 && called_as(argv[0], "tangd-keygen");
+	const struct other *other = argc > 0 ? called_as(argv[0]) : NULL;
 	int status = EXIT_SUCCESS;
 	int rc;
 
 	fd_take_standard();
-	log_open(keygen ? "tangd-keygen" : "tangd");
+	log_open(other ? other->name : "tangd");
 	json_wipe_on_free();
 	if (secret_harden_process(&err) < 0)
 		log_warning("%s", err.text);
-	if (keygen)
-		return keygen_main(argc, argv);
+	if (other)
+		return other->main(argc, argv);
 	rc = read_arguments(argc, argv, &options);
 	if (rc == 0) {
 		err = (struct error){0};

@@ -9,6 +9,8 @@ prepare() {
 	mkdir bin
 	# shellcheck source=completions/clevis
 	. "$top/completions/clevis"
+	# shellcheck source=completions/tangctl
+	. "$top/completions/tangctl"
 }
 
 # alone COMMAND…: with a PATH on which is what the test put there, and nothing that happens to be installed.
@@ -19,8 +21,13 @@ alone() {
 
 # typed WORD…: completes the last word; what is offered is in `offered`, sorted.
 typed() {
+	local function
 	COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
-	alone _clevis || true
+	case $1 in
+	tang*) function=_${1//-/_} ;;
+	*) function=_clevis ;;
+	esac
+	alone "$function" || true
 	offered=$(printf '%s\n' "${COMPREPLY[@]}" | sort | paste -sd ' ')
 }
 
@@ -302,4 +309,17 @@ programs_that_know() {
 	[ ! -e started ]
 	alone ls # it would have been seen
 	[ -e started ]
+}
+
+@test "tangctl and tang-show-keys" {
+	mkdir keys
+	touch kept
+	offers 'backup restore' -- tangctl ''
+	offers '--help --version' -- tangctl -
+	offers '-d -f -h' -- tangctl backup -
+	offers '-d -h' -- tangctl restore -
+	offers 'keys' -- tangctl backup -d k
+	offers 'kept keys' -- tangctl restore k
+	offers 'keys' -- tang-show-keys k
+	offers '--help --timeout' -- tang-show-keys -
 }

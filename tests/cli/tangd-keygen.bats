@@ -5,10 +5,6 @@
 
 load ../lib/common
 
-names() { # FOLDER: every file in it, hidden ones too
-	find "$1" -mindepth 1 -printf '%f\n' | sort
-}
-
 @test "a new pair: two files, mode 0440, nothing else, nothing said" {
 	mkdir keys
 	call tangd_keygen keys
@@ -101,10 +97,55 @@ for key in keys:
 	[ ! -e x.jwk ]
 }
 
+@test "another curve, and the signature that goes with it" {
+	local curve alg
+	while read -r curve alg; do
+		mkdir "$curve"
+		call tangd_keygen --curve "$curve" "$curve"
+		succeeds
+		[ "$(names "$curve" | wc -l)" = 2 ]
+		grep -q "\"crv\":\"$curve\"" "$curve/$(keys_of_alg "$curve" "$alg")"
+		grep -q "\"crv\":\"$curve\"" "$curve/$(keys_of_alg "$curve" ECMR)"
+		start_tangd "$PWD/$curve"
+		echo plain | clevis encrypt tang "$(tang_config "$url")" -y >jwe
+		[ "$(clevis decrypt <jwe)" = plain ]
+	done <<<$'P-256 ES256\nP-384 ES384\nP-521 ES512'
+}
+
+@test "a curve that is none: the usage, exit 1" {
+	mkdir keys
+	local curve
+	for curve in '' p-256 P-192 X25519; do
+		call tangd_keygen --curve "$curve" keys
+		usage 1 "no keys are made on the curve '$curve'"
+	done
+	call tangd_keygen --nope keys
+	usage 1
+	[ -z "$(names keys)" ]
+}
+
+@test "the name of a key may begin with a hyphen, as a thumbprint may" {
+	mkdir keys
+	call tangd_keygen keys -sig --curve
+	succeeds
+	[ "$(names keys | xargs -d '\n' echo)" = '--curve.jwk -sig.jwk' ]
+}
+
+@test "while another program changes the keys, it waits" {
+	mkdir keys
+	flock keys sleep 1 3>&- &
+	started+=("$!")
+	sleep 0.2
+	local start=$EPOCHREALTIME
+	call tangd_keygen keys
+	succeeds
+	never took_less_than 0.5 "$start"
+}
+
 @test "wrong number of arguments: the usage, exit 1" {
 	mkdir keys
 	call tangd_keygen
-	usage 1 'Usage: tangd-keygen DIR'
+	usage 1 'Usage: tangd-keygen '
 	call tangd_keygen keys sig
 	usage 1
 	call tangd_keygen keys a b c

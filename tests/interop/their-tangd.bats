@@ -94,3 +94,70 @@ prepare() {
 	wait_for_line keys.log '/^Listening/p' "$!"
 	clevis decrypt <jwe | cmp - plain
 }
+
+# Their command may be one that reads no ENDPOINT and takes a port only: that is all that is asked of it here.
+@test "their tang-show-keys and ours say the same, of our server and of theirs" {
+	needs_their /usr/bin/tang-show-keys
+	local count theirs=$port
+	start_tangd keys
+	for count in 1 2; do
+		[ "$count" = 1 ] || make_keys keys
+		PATH=$their_path /usr/bin/tang-show-keys "$port" >theirs-of-ours
+		PATH=$their_path /usr/bin/tang-show-keys "$theirs" >theirs-of-theirs
+		tang_show_keys "$port" >ours-of-ours
+		tang_show_keys "$theirs" >ours-of-theirs
+		[ -s theirs-of-ours ]
+		# The order of keys is free; with one there is no newline.
+		[ "$count" = 1 ] && cmp theirs-of-ours ours-of-ours
+		diff <(sort theirs-of-ours) <(sort ours-of-ours)
+		diff <(sort theirs-of-ours) <(sort theirs-of-theirs)
+		diff <(sort theirs-of-ours) <(sort ours-of-theirs)
+		[ "$(stat -c %s theirs-of-ours)" = "$(stat -c %s ours-of-ours)" ]
+	done
+	call env "PATH=$their_path" /usr/bin/tang-show-keys "$(closed_port)"
+	local theirs_status=$status
+	call tang_show_keys "$(closed_port)"
+	[ "$status" = "$theirs_status" ]
+}
+
+@test "their server with keys that ours rotated, backed up and restored" {
+	clevis encrypt tang "$config" -y <plain >jwe
+	local old
+	old=$(signing_thumbprints <adv)
+	tangd_rotate_keys -d keys
+	clevis decrypt <jwe | cmp - plain
+	[ "$(fetch "$url/adv" | signing_thumbprints)" = "$(keys_of_alg keys ES512 | sed 's/\.jwk$//')" ]
+	[ "$(fetch "$url/adv/$old" | signing_thumbprints)" = "$(keys_of_alg keys ES512 | sed 's/\.jwk$//')" ]
+	tangctl backup -d keys backup >/dev/null
+	rm -r keys
+	tangctl restore -d keys backup >/dev/null
+	clevis decrypt <jwe | cmp - plain
+	clevis encrypt tang "$config" -y <plain >jwe
+	clevis decrypt <jwe | cmp - plain
+}
+
+@test "our server with keys that theirs rotated, and both say the same of a rotation" {
+	needs_their /usr/libexec/tangd-rotate-keys
+	clevis encrypt tang "$config" -y <plain >jwe
+	cp -a keys ours
+	PATH=$their_path /usr/libexec/tangd-rotate-keys -v -d keys 2>theirs.said
+	tangd_rotate_keys -v -d ours 2>ours.said
+	# The names of the new keys are as random as the keys.
+	diff <(sed 's/^Created.*/Created/' theirs.said) <(sed 's/^Created.*/Created/' ours.said)
+	diff <(find keys -name '.*.jwk' -printf '%f %m %u %g\n' | sort) <(find ours -name '.*.jwk' -printf '%f %m %u %g\n' | sort)
+	start_tangd keys
+	clevis encrypt tang "$(tang_config "$url")" -y <plain >new
+	clevis decrypt <new | cmp - plain
+	clevis decrypt <jwe | cmp - plain
+}
+
+@test "their server with keys on another curve" {
+	local curve
+	for curve in P-256 P-384; do
+		mkdir "$curve"
+		tangd_keygen --curve "$curve" "$curve"
+		start_their_tangd "$PWD/$curve"
+		clevis encrypt tang "$(tang_config "$url")" -y <plain >jwe
+		clevis decrypt <jwe | cmp - plain
+	done
+}

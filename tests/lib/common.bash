@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# What the command-line and interoperation tests share. Programs under test: CLEVIS, TANGD, TANGD_KEYGEN (default: build/).
+# What the command-line and interoperation tests share. Programs under test: CLEVIS, TANGD, TANGD_KEYGEN, TANGD_ROTATE_KEYS,
+# TANG_SHOW_KEYS, TANGCTL (default: build/).
 # A test works in its own folder, $BATS_TEST_TMPDIR; whatever it starts is ended by its id when it is over.
 
 bats_require_minimum_version 1.5.0
@@ -8,8 +9,13 @@ bats_require_minimum_version 1.5.0
 lib=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 top=$(cd "$lib/../.." && pwd)
 : "${CLEVIS:=$top/build/src/clevis}" "${TANGD:=$top/build/src/tangd}" "${TANGD_KEYGEN:=$top/build/src/tangd-keygen}"
-CLEVIS=$(realpath -s "$CLEVIS") TANGD=$(realpath -s "$TANGD") TANGD_KEYGEN=$(realpath -s "$TANGD_KEYGEN")
-export CLEVIS TANGD TANGD_KEYGEN LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
+: "${TANGD_ROTATE_KEYS:=$top/build/src/tangd-rotate-keys}" "${TANG_SHOW_KEYS:=$top/build/src/tang-show-keys}"
+: "${TANGCTL:=$top/build/src/tangctl}"
+for program in CLEVIS TANGD TANGD_KEYGEN TANGD_ROTATE_KEYS TANG_SHOW_KEYS TANGCTL; do
+	export "$program=$(realpath -s "${!program}")"
+done
+unset program
+export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
 unset REMOTE_ADDR JOURNAL_STREAM http_proxy https_proxy HTTPS_PROXY all_proxy ALL_PROXY no_proxy NO_PROXY
 
 # The distribution's, not the one of some version manager: those start slowly.
@@ -69,7 +75,16 @@ tangd() {
 tangd_keygen() {
 	timeout -k 1 40 "$TANGD_KEYGEN" "$@"
 }
-# The same without a controlling terminal: nobody can be asked.
+tangd_rotate_keys() {
+	timeout -k 1 40 "$TANGD_ROTATE_KEYS" "$@"
+}
+tang_show_keys() {
+	timeout -k 1 40 "$TANG_SHOW_KEYS" "$@"
+}
+tangctl() {
+	timeout -k 1 40 "$TANGCTL" "$@"
+}
+# clevis without a controlling terminal: nobody can be asked.
 clevis_alone() {
 	setsid -w timeout -k 1 40 "$CLEVIS" "$@"
 }
@@ -184,6 +199,21 @@ serve_file() {
 	export keys=$BATS_FILE_TMPDIR/keys adv=$BATS_FILE_TMPDIR/adv
 	fetch "$url/adv" >"$adv"
 	share
+}
+
+# names FOLDER: every file in it, hidden ones too.
+names() {
+	find "$1" -mindepth 1 -printf '%f\n' | sort
+}
+
+# advertised FOLDER: the key files in it that are not hidden.
+advertised() {
+	names "$1" | grep -v '^\.' | grep '\.jwk$'
+}
+
+# keys_of_alg FOLDER ALG: the advertised key files whose keys have that algorithm.
+keys_of_alg() {
+	(cd "$1" && grep -l "\"alg\":\"$2\"" ./*.jwk | sed 's|^\./||')
 }
 
 # start_tangd FOLDER [OPTION…]: listens on a free loopback port. Sets tangd_pid, port, url; the log is FOLDER.log.

@@ -21,19 +21,12 @@ enum { OPERATION_MS = 30000, OPERATION_MOST_S = 24 * 60 * 60 };
 static int64_t operation_ms = OPERATION_MS;
 static struct net_session *session;
 
-/* Seconds with decimals: digits, and a point at most. They hold for the programs that we start, too. */
+/* They hold for the programs that we start, too. */
 static int read_seconds(const char *text, const char *what, struct error *err)
 {
-	char *end = NULL;
-	double seconds;
-
-	if (*text && !text[strspn(text, "0123456789.")]) {
-		seconds = strtod(text, &end);
-		if (*end == '\0' && seconds >= 0.001 && seconds <= OPERATION_MOST_S) {
-			operation_ms = (int64_t)(seconds * 1000 + 0.999);
-			(void)setenv("CLEVIS_TIMEOUT", text, 1);
-			return 0;
-		}
+	if (deadline_parse_seconds(text, OPERATION_MOST_S, &operation_ms) == 0) {
+		(void)setenv("CLEVIS_TIMEOUT", text, 1);
+		return 0;
 	}
 	return error_set(err, -EINVAL, "%s '%s' is not a number of seconds from 0.001 to %d", what,
 			 text, OPERATION_MOST_S);
