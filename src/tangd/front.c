@@ -127,31 +127,38 @@ static enum status status_of(int code)
 	return code == -ENOENT ? FORBIDDEN : INTERNAL_ERROR;
 }
 
-static void recover(const struct front *front, const struct public_keys *keys, const char *kid,
-		    const json_t *jwk, struct answer *answer)
+/* Fills the request to the private keys, or the answer. Returns whether it was the answer. */
+static bool begin_recovery(const struct public_keys *keys, const char *kid, const json_t *jwk,
+			   struct answer *answer, struct key_request *request)
 {
-	struct key_request request = {.version = MESSAGE_VERSION};
-	struct key_reply reply = {0};
 	size_t key = find_key(keys, kid);
 
 	answer->status = check_body(jwk);
 	if (answer->status != OK)
-		return;
+		return true;
 	answer->status = NOT_FOUND;
 	if (key == keys->count)
-		return;
+		return true;
 	answer->status = FORBIDDEN;
 	if (!keys->key[key].is_exchange)
-		return;
+		return true;
 	answer->status = BAD_REQUEST;
-	if (jose_point_from_jwk(jwk, &request.x, NULL) < 0)
-		return;
-	request.key = (uint32_t)key;
-	front->exchange(front->keys, &request, &reply);
-	if (reply.version != MESSAGE_VERSION || reply.status != 0)
-		answer->status = status_of(reply.status);
+	if (jose_point_from_jwk(jwk, &request->x, NULL) < 0)
+		return true;
+	request->version = MESSAGE_VERSION;
+	request->key = (uint32_t)key;
+	return false;
+}
+
+void front_finish(const struct key_reply *reply, struct answer *answer)
+{
+	memset(answer, 0, sizeof(*answer));
+	if (reply->version != MESSAGE_VERSION)
+		answer->status = INTERNAL_ERROR;
+	else if (reply->status != 0)
+		answer->status = status_of(reply->status);
 	else
-		answer_point(&reply.y, answer);
+		answer_point(&reply->y, answer);
 }
 
 /* The two kinds of resource the server has. */
@@ -179,8 +186,22 @@ static bool method_fits(const struct route *route, const char *method)
 	return strcmp(method, "POST") == 0;
 }
 
-void front_answer(const struct front *front, const char *method, const char *target,
-		  const char *body, size_t body_size, struct answer *answer)
+/* What is wrong with the request's first line and size: the status, 0 for nothing. */
+static enum status check_head(const struct front *front, const char *method, const char *target,
+			      size_t body_size, struct route *route)
+{
+	if (strlen(target) > FRONT_TARGET_MAX)
+		return URI_TOO_LONG;
+	if (body_size > FRONT_BODY_MAX)
+		return PAYLOAD_TOO_LARGE;
+	if (!find_route(front, target, route))
+		return NOT_FOUND;
+	return method_fits(route, method) ? 0 : METHOD_NOT_ALLOWED;
+}
+
+bool front_begin(const struct front *front, const char *method, const char *target,
+		 const char *body, size_t body_size, struct answer *answer,
+		 struct key_request *request)
 {
 	const struct public_keys *keys = NULL;
 	struct route route;
@@ -188,24 +209,32 @@ void front_answer(const struct front *front, const char *method, const char *tar
 	JSON_AUTO json_t *jwk = NULL;
 
 	memset(answer, 0, sizeof(*answer));
-	if (strlen(target) > FRONT_TARGET_MAX)
-		answer->status = URI_TOO_LONG;
-	else if (body_size > FRONT_BODY_MAX)
-		answer->status = PAYLOAD_TOO_LARGE;
-	else if (!find_route(front, target, &route))
-		answer->status = NOT_FOUND;
-	else if (!method_fits(&route, method))
-		answer->status = METHOD_NOT_ALLOWED;
+	memset(request, 0, sizeof(*request));
+	answer->status = check_head(front, method, target, body_size, &route);
 	if (answer->status)
-		return;
+		return true;
 	if (front->refresh(front->keys, &keys, &err) < 0) {
 		log_error("%s", err.text);
 		answer->status = INTERNAL_ERROR;
-	} else if (route.is_advertisement) {
-		advertise(keys, route.thumbprint, answer);
-	} else {
-		if (body && json_parse(body, body_size, "body", &jwk, NULL) < 0)
-			jwk = NULL;
-		recover(front, keys, route.thumbprint, jwk, answer);
+		return true;
 	}
+	if (route.is_advertisement) {
+		advertise(keys, route.thumbprint, answer);
+		return true;
+	}
+	if (body && json_parse(body, body_size, "body", &jwk, NULL) < 0)
+		jwk = NULL;
+	return begin_recovery(keys, route.thumbprint, jwk, answer, request);
+}
+
+void front_answer(const struct front *front, const char *method, const char *target,
+		  const char *body, size_t body_size, struct answer *answer)
+{
+	struct key_request request;
+	struct key_reply reply = {0};
+
+	if (front_begin(front, method, target, body, body_size, answer, &request))
+		return;
+	front->exchange(front->keys, &request, &reply);
+	front_finish(&reply, answer);
 }

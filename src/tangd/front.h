@@ -4,6 +4,7 @@
 
 #include "tangd/keys.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Bounds of a request, bytes. */
@@ -11,8 +12,9 @@ enum { FRONT_TARGET_MAX = 4095, FRONT_BODY_MAX = 65535 };
 
 struct front {
 	const char *endpoint; /* path prefix without slashes around it, "" for none */
-	/* The way to the private keys: a call today, a pipe to another process later. */
+	/* The way to the public side of the keys: it is valid until the next call. */
 	int (*refresh)(void *keys, const struct public_keys **public_keys, struct error *err);
+	/* The way to the private keys, where they are in this process; NULL: see front_begin(). */
 	void (*exchange)(void *keys, const struct key_request *request, struct key_reply *reply);
 	void *keys;
 };
@@ -22,6 +24,16 @@ struct answer {
 	const char *content_type; /* NULL: no body */
 	char *body;		  /* malloc'd, the caller's; NULL: none */
 };
+
+/*
+ * Begins to answer one request, as front_answer(). Returns true when `answer` is filled; false when `request` is to be sent to the
+ * private keys, and what they reply handed to front_finish(). `id` of the request is the caller's.
+ */
+bool front_begin(const struct front *front, const char *method, const char *target,
+		 const char *body, size_t body_size, struct answer *answer,
+		 struct key_request *request);
+
+void front_finish(const struct key_reply *reply, struct answer *answer);
 
 /*
  * Answers one request. `target` is the request target as it came (no decoding), `body` may be NULL. Never fails: what goes

@@ -7,6 +7,7 @@
 #include "jose/jwk.h"
 #include "tang/advertisement.h"
 #include "tang/exchange.h"
+#include "tang/folder.h"
 #include "tangd/keygen.h"
 
 #include <dirent.h>
@@ -15,11 +16,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-enum { KEY_FILES_MAX = 1000 };
 
 struct private_key {
 	json_t *jwk; /* while the folder is being read */
@@ -32,6 +30,7 @@ struct keys {
 	char *path;
 	int folder_fd;
 	uint64_t fingerprint; /* of the folder when it was read; 0: not yet */
+	bool quiet;	      /* another process tells of files that are of no use */
 	struct private_key *key;
 	struct public_keys side; /* same count and order as `key` */
 };
@@ -84,16 +83,9 @@ void keys_free(struct keys **keys)
 	*keys = NULL;
 }
 
-static bool is_key_file(const char *name)
+static DIR *open_listing(int folder_fd)
 {
-	size_t length = strlen(name);
-
-	return length > 4 && strcmp(name + length - 4, ".jwk") == 0;
-}
-
-static DIR *open_listing(const struct keys *keys)
-{
-	int fd = openat(keys->folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *listing = fd < 0 ? NULL : fdopendir(fd);
 
 	if (!listing && fd >= 0)
@@ -102,16 +94,17 @@ static DIR *open_listing(const struct keys *keys)
 }
 
 /* Closes the listing. An error is not an end: a folder that cannot be read to its end must not count as empty. */
-static int end_listing(const struct keys *keys, DIR *listing, struct error *err)
+static int end_listing(const char *path, DIR *listing, struct error *err)
 {
 	int failure = errno;
 
 	(void)closedir(listing);
 	if (failure == 0)
 		return 0;
-	return error_set(err, -failure, "cannot read the folder '%s': %s", keys->path,
-			 strerror(failure));
+	return error_set(err, -failure, "cannot read the folder '%s': %s", path, strerror(failure));
 }
+
+#define FNV_OFFSET 0xcbf29ce484222325
 
 /* FNV-1a: two states of a folder are told apart, nobody is kept from anything by it. */
 static uint64_t mix(uint64_t hash, const void *data, size_t size)
@@ -123,23 +116,22 @@ static uint64_t mix(uint64_t hash, const void *data, size_t size)
 	return hash;
 }
 
-/* A number that changes when a key file comes, goes or changes; the order of the listing does not count. */
-static int take_fingerprint(const struct keys *keys, uint64_t *fingerprint, struct error *err)
+int keys_fingerprint(int folder_fd, const char *path, uint64_t *fingerprint, struct error *err)
 {
-	DIR *listing = open_listing(keys);
+	DIR *listing = open_listing(folder_fd);
 	uint64_t sum = 1;
 	const struct dirent *entry;
 	struct stat st;
 	int rc;
 
 	if (!listing)
-		return error_set(err, -errno, "cannot read the folder '%s': %s", keys->path,
+		return error_set(err, -errno, "cannot read the folder '%s': %s", path,
 				 strerror(errno));
 	while ((errno = 0, entry = readdir(listing))) {
-		uint64_t hash = 0xcbf29ce484222325;
+		uint64_t hash = FNV_OFFSET;
 
-		if (!is_key_file(entry->d_name) ||
-		    fstatat(keys->folder_fd, entry->d_name, &st, 0) != 0)
+		if (!tang_is_key_file(entry->d_name) ||
+		    fstatat(folder_fd, entry->d_name, &st, 0) != 0)
 			continue;
 		hash = mix(hash, entry->d_name, strlen(entry->d_name));
 		hash = mix(hash, &st.st_ino, sizeof(st.st_ino));
@@ -148,26 +140,9 @@ static int take_fingerprint(const struct keys *keys, uint64_t *fingerprint, stru
 		hash = mix(hash, &st.st_ctim, sizeof(st.st_ctim));
 		sum += hash;
 	}
-	rc = end_listing(keys, listing, err);
+	rc = end_listing(path, listing, err);
 	*fingerprint = sum ? sum : 1;
 	return rc;
-}
-
-static int read_jwk(const struct keys *keys, const char *name, json_t **jwk, struct error *err)
-{
-	/* Without waiting: a FIFO of such a name would keep us for ever. */
-	FD_AUTO int fd = openat(keys->folder_fd, name,
-				O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	SECRET_AUTO struct secret text = {0};
-	struct stat st;
-	int rc;
-
-	if (fd < 0 || fstat(fd, &st) != 0)
-		return error_set(err, -errno, "%s", strerror(errno));
-	if (!S_ISREG(st.st_mode))
-		return error_set(err, -EINVAL, "not a regular file");
-	rc = fd_read_secret(fd, name, JOSE_JWK_MAX, &text, err);
-	return rc < 0 ? rc : json_parse((const char *)text.data, text.size, name, jwk, err);
 }
 
 /* Makes room for one more key. */
@@ -233,7 +208,7 @@ static int take_key(struct keys *keys, json_t *jwk, bool is_hidden, struct error
 static int load_file(struct keys *keys, const char *name, struct error *err)
 {
 	JSON_AUTO json_t *jwk = NULL;
-	int rc = read_jwk(keys, name, &jwk, err);
+	int rc = tang_folder_read(keys->folder_fd, name, &jwk, err);
 
 	if (rc == 0)
 		rc = grow(keys, err);
@@ -247,37 +222,33 @@ static bool is_passing(int code)
 	       code == -EINTR;
 }
 
-/* Reads the key files; `*advertised` counts those that are not hidden, the unusable ones too. */
+/* Reads one key file of the folder. One that is of no use is left out, with a warning. */
+static int load_name(struct keys *keys, const char *name, struct error *err)
+{
+	struct error why = {0};
+	int rc = load_file(keys, name, &why);
+
+	if (is_passing(rc))
+		return error_set(err, rc, "cannot read '%s/%s': %s", keys->path, name, why.text);
+	if (rc < 0 && !keys->quiet)
+		log_warning("Cannot load JSON file (%s/%s); skipping: %s", keys->path, name,
+			    why.text);
+	return 0;
+}
+
+/* Reads the key files, in the order of their names; `*advertised` counts those that are not hidden, the unusable ones too. */
 static int load_folder(struct keys *keys, size_t *advertised, struct error *err)
 {
-	DIR *listing = open_listing(keys);
-	const struct dirent *entry;
-	struct error why = {0};
-	int code = 0;
-	int rc = 0;
+	TANG_NAMES_AUTO struct tang_names names = {0};
+	int rc = tang_folder_list(keys->folder_fd, &names, err);
 
-	if (!listing)
-		return error_set(err, -errno, "cannot read the folder '%s': %s", keys->path,
-				 strerror(errno));
 	*advertised = 0;
-	while (rc == 0 && (errno = 0, entry = readdir(listing))) {
-		if (!is_key_file(entry->d_name))
-			continue;
-		if (keys->side.count >= KEY_FILES_MAX)
-			rc = error_set(err, -E2BIG, "'%s' holds more than %d key files", keys->path,
-				       KEY_FILES_MAX);
-		*advertised += entry->d_name[0] != '.';
-		code = rc == 0 ? load_file(keys, entry->d_name, &why) : 0;
-		if (is_passing(code))
-			rc = error_set(err, code, "cannot read '%s/%s': %s", keys->path,
-				       entry->d_name, why.text);
-		else if (code < 0)
-			log_warning("Cannot load JSON file (%s/%s); skipping: %s", keys->path,
-				    entry->d_name, why.text);
+	if (rc < 0)
+		error_prefix(err, "the folder '%s': ", keys->path);
+	for (size_t i = 0; rc == 0 && i < names.count; i++) {
+		*advertised += !tang_is_hidden(names.name[i]);
+		rc = load_name(keys, names.name[i], err);
 	}
-	if (rc == 0)
-		return end_listing(keys, listing, err);
-	(void)closedir(listing);
 	return rc;
 }
 
@@ -345,41 +316,76 @@ static void forget_jwks(struct keys *keys)
 	}
 }
 
-static int reload(struct keys *keys, struct error *err)
+/* Makes the first pair, unless somebody else has: only where there is none. A pair made because a file is broken would be a new
+ * identity that nobody asked for. */
+static int make_first_pair(struct keys *keys, struct error *err)
+{
+	/* Two servers that start at once, as inetd starts them, must not make a pair each. */
+	FD_AUTO int folder_fd = tang_folder_open(keys->path, err);
+	size_t advertised = 0;
+	int rc = folder_fd < 0 ? folder_fd
+			       : tang_folder_lock(folder_fd, deadline_in_ms(TANG_LOCK_MS), err);
+
+	drop_all(keys);
+	if (rc == 0)
+		rc = load_folder(keys, &advertised, err);
+	if (rc < 0 || advertised > 0)
+		return rc;
+	drop_all(keys);
+	rc = keygen_pair(keys->folder_fd, NULL, NULL, err);
+	return rc < 0 ? rc : load_folder(keys, &advertised, err);
+}
+
+static int reload(struct keys *keys, unsigned flags, struct error *err)
 {
 	size_t advertised = 0;
 	int rc;
 
 	drop_all(keys);
 	rc = load_folder(keys, &advertised, err);
-	/* Two servers that start at once, as inetd starts them, must not make a pair each. */
-	if (rc == 0 && advertised == 0) {
-		(void)flock(keys->folder_fd, LOCK_EX);
-		drop_all(keys);
-		rc = load_folder(keys, &advertised, err);
-	}
-	/* Only where there is none: a pair made because a file is broken would be a new identity that nobody asked for. */
-	if (rc == 0 && advertised == 0) {
-		drop_all(keys);
-		rc = keygen_pair(keys->folder_fd, NULL, NULL, err);
-		if (rc == 0)
-			rc = load_folder(keys, &advertised, err);
-	}
-	(void)flock(keys->folder_fd, LOCK_UN);
-	if (rc == 0)
+	if (rc == 0 && advertised == 0 && (flags & KEYS_CREATE))
+		rc = make_first_pair(keys, err);
+	if (rc == 0 && (flags & KEYS_SIGN))
 		rc = sign_all(keys, err);
 	forget_jwks(keys);
 	return rc;
 }
 
+static uint64_t digest(const struct public_keys *side)
+{
+	uint64_t hash = FNV_OFFSET;
+
+	for (size_t i = 0; i < side->count; i++) {
+		const char *thumbprint = side->key[i].thumbprint[JOSE_S256];
+
+		hash = mix(hash, thumbprint, strlen(thumbprint));
+		hash = mix(hash, &side->key[i].is_exchange, sizeof(side->key[i].is_exchange));
+	}
+	return hash;
+}
+
+int keys_load(struct keys *keys, unsigned flags, const struct public_keys **public_keys,
+	      uint64_t *set, struct error *err)
+{
+	int rc;
+
+	keys->quiet = !(flags & KEYS_SIGN);
+	rc = reload(keys, flags, err);
+	if (rc < 0)
+		return rc;
+	*public_keys = &keys->side;
+	*set = digest(&keys->side);
+	return 0;
+}
+
 int keys_refresh(struct keys *keys, const struct public_keys **public_keys, struct error *err)
 {
 	uint64_t now = 0;
-	int rc = take_fingerprint(keys, &now, err);
+	int rc = keys_fingerprint(keys->folder_fd, keys->path, &now, err);
 
 	/* Taken before the files are read: a change in between, our own new pair too, makes the next call read again. */
 	if (rc == 0 && now != keys->fingerprint) {
-		rc = reload(keys, err);
+		rc = reload(keys, KEYS_SIGN | KEYS_CREATE, err);
 		keys->fingerprint = rc == 0 ? now : 0;
 	}
 	if (rc < 0)
@@ -395,6 +401,7 @@ void keys_answer(const struct keys *keys, const struct key_request *request,
 
 	memset(reply, 0, sizeof(*reply));
 	reply->version = MESSAGE_VERSION;
+	reply->id = request->id;
 	reply->status = -ENOENT;
 	if (request->version != MESSAGE_VERSION || request->key >= keys->side.count)
 		return;

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* What front may know of a key. */
 struct public_key {
@@ -40,6 +41,24 @@ void keys_free(struct keys **keys);
  * Returns 0 with `*public_keys`; -errno with `err` filled when the folder cannot be read or written, -ENOMEM.
  */
 int keys_refresh(struct keys *keys, const struct public_keys **public_keys, struct error *err);
+
+enum keys_flags {
+	KEYS_SIGN = 1 << 0,   /* sign the advertisements, and tell of files that are of no use */
+	KEYS_CREATE = 1 << 1, /* make a pair of keys if none is advertised */
+};
+
+/*
+ * Reads the folder, once, for a process that is to hold these keys to its end. `*set` tells this set of keys from another: processes
+ * that read the same have the same keys under the same numbers. Returns as keys_refresh().
+ */
+int keys_load(struct keys *keys, unsigned flags, const struct public_keys **public_keys,
+	      uint64_t *set, struct error *err);
+
+/*
+ * A number that changes when a key file of the folder comes, goes or changes, be it behind a link; the order of the listing does
+ * not count. Returns 0; -errno with `err` filled.
+ */
+int keys_fingerprint(int folder_fd, const char *path, uint64_t *fingerprint, struct error *err);
 
 /* Answers one exchange; always fills `reply`. The request is checked whole: it came from the side that reads the network. */
 void keys_answer(const struct keys *keys, const struct key_request *request,
