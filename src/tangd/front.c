@@ -19,7 +19,11 @@ enum status {
 	PAYLOAD_TOO_LARGE = 413,
 	URI_TOO_LONG = 414,
 	INTERNAL_ERROR = 500,
+	SERVICE_UNAVAILABLE = 503,
 };
+
+/* How long a client is asked to wait when there is more to do than can be done. */
+enum { RETRY_AFTER_S = 2 };
 
 static const char base64url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -159,6 +163,13 @@ void front_finish(const struct key_reply *reply, struct answer *answer)
 		answer->status = status_of(reply->status);
 	else
 		answer_point(&reply->y, answer);
+}
+
+void front_shed(struct answer *answer)
+{
+	memset(answer, 0, sizeof(*answer));
+	answer->status = SERVICE_UNAVAILABLE;
+	answer->retry_after = RETRY_AFTER_S;
 }
 
 /* The two kinds of resource the server has. */

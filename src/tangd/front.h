@@ -2,6 +2,7 @@
 /* What the server answers: a request in, an answer out. Holds public data only; how bytes travel is http.c's matter. */
 #pragma once
 
+#include "tangd/channels.h"
 #include "tangd/keys.h"
 
 #include <stdbool.h>
@@ -17,12 +18,15 @@ struct front {
 	/* The way to the private keys, where they are in this process; NULL: see front_begin(). */
 	void (*exchange)(void *keys, const struct key_request *request, struct key_reply *reply);
 	void *keys;
+	struct channels
+		*channels; /* to where they are, when they are not in this process; may be NULL */
 };
 
 struct answer {
 	unsigned status;	  /* HTTP status code */
 	const char *content_type; /* NULL: no body */
 	char *body;		  /* malloc'd, the caller's; NULL: none */
+	unsigned retry_after;	  /* seconds after which to ask again; 0: not said */
 };
 
 /*
@@ -34,6 +38,9 @@ bool front_begin(const struct front *front, const char *method, const char *targ
 		 struct key_request *request);
 
 void front_finish(const struct key_reply *reply, struct answer *answer);
+
+/* The answer when the private keys have more to do than they can, or are not there for the moment. */
+void front_shed(struct answer *answer);
 
 /*
  * Answers one request. `target` is the request target as it came (no decoding), `body` may be NULL. Never fails: what goes

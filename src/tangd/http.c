@@ -28,9 +28,19 @@ struct http_server {
 	unsigned connections;
 };
 
+/* How often a request is begun anew whose answer was lost with the process that worked it out. */
+enum { BEGINNINGS_MAX = 4 };
+
+/* Where a request is whose answer comes from another process. */
+enum progress { BEGUN, WAITING, ANSWERED, LOST };
+
 /* One request, from its first line to the answer. */
 struct request {
-	char *target; /* as it came */
+	struct MHD_Connection *connection;
+	enum progress progress;
+	int beginnings;
+	struct key_reply reply; /* when ANSWERED */
+	char *target;		/* as it came */
 	char *body;
 	size_t body_size;
 	bool seen; /* the handler was called once, for the head */
@@ -42,11 +52,12 @@ static void *begin_request(void *arg, const char *target, struct MHD_Connection 
 	struct request *request = calloc(1, sizeof(*request));
 
 	(void)arg;
-	(void)connection;
 	if (request && !(request->target = strdup(target))) {
 		free(request);
 		return NULL;
 	}
+	if (request)
+		request->connection = connection;
 	return request;
 }
 
@@ -132,6 +143,12 @@ static enum MHD_Result send_answer(struct MHD_Connection *connection, struct ans
 	if (answer->content_type)
 		(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
 					      answer->content_type);
+	if (answer->retry_after > 0) {
+		char seconds[16];
+
+		(void)snprintf(seconds, sizeof(seconds), "%u", answer->retry_after);
+		(void)MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
+	}
 	result = MHD_queue_response(connection, answer->status, response);
 	MHD_destroy_response(response);
 	return result;
@@ -176,6 +193,53 @@ static enum MHD_Result refuse(const struct http_server *server, struct MHD_Conne
 	return result;
 }
 
+/* Asks the private keys, which are in another process. Returns whether there is an answer already: that it cannot be. */
+static bool ask_keys(const struct http_server *server, struct request *request,
+		     const struct key_request *message, struct answer *answer)
+{
+	if (++request->beginnings > BEGINNINGS_MAX ||
+	    channels_send(server->front->channels, message, request) < 0) {
+		front_shed(answer);
+		return true;
+	}
+	request->progress = WAITING;
+	MHD_suspend_connection(request->connection);
+	return false;
+}
+
+void http_answered(void *arg, const struct key_reply *reply)
+{
+	struct request *request = arg;
+
+	request->progress = reply ? ANSWERED : LOST;
+	if (reply)
+		request->reply = *reply;
+	MHD_resume_connection(request->connection);
+}
+
+/* Works the answer out, as far as it can be now. Returns whether it is there. */
+static bool find_answer(const struct http_server *server, const char *method,
+			struct request *request, struct answer *answer)
+{
+	const struct front *front = server->front;
+	size_t size = request->body_too_large ? SIZE_MAX : request->body_size;
+	struct key_request message;
+
+	if (request->progress == WAITING)
+		return false;
+	if (request->progress == ANSWERED) {
+		front_finish(&request->reply, answer);
+		return true;
+	}
+	if (front->exchange) {
+		front_answer(front, method, request->target, request->body, size, answer);
+		return true;
+	}
+	/* Also when it was lost: the key may have another number now. */
+	return front_begin(front, method, request->target, request->body, size, answer, &message) ||
+	       ask_keys(server, request, &message, answer);
+}
+
 static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, const char *url,
 			      const char *method, const char *version, const char *data,
 			      size_t *size, void **context)
@@ -199,8 +263,8 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
 		*size = 0;
 		return result;
 	}
-	front_answer(server->front, method, request->target, request->body,
-		     request->body_too_large ? SIZE_MAX : request->body_size, &answer);
+	if (!find_answer(server, method, request, &answer))
+		return MHD_YES;
 	log_request(server, connection, method, request->target, answer.status);
 	return send_answer(connection, &answer);
 }
@@ -216,7 +280,7 @@ static size_t keep_escapes(void *arg, struct MHD_Connection *connection, char *t
 static struct MHD_Daemon *start_daemon(struct http_server *server, int listen_fd)
 {
 	/* Without the library's own log: a line for each strange request would be for the sender to write. */
-	unsigned flags = MHD_USE_EPOLL;
+	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME;
 	struct MHD_OptionItem options[] = {
 		{MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)begin_request, NULL},
 		{MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)keep_escapes, NULL},
@@ -309,6 +373,14 @@ void http_server_run(struct http_server *server)
 		before = server->connections;
 		(void)MHD_run(server->daemon);
 	} while (server->connections < before);
+}
+
+void http_server_stop_accepting(struct http_server *server)
+{
+	int fd = MHD_quiesce_daemon(server->daemon);
+
+	if (fd >= 0)
+		(void)close(fd);
 }
 
 unsigned http_server_connections(const struct http_server *server)

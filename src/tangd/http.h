@@ -30,5 +30,11 @@ int http_server_timeout(const struct http_server *server);
 /* Does the work that is there, without waiting. */
 void http_server_run(struct http_server *server);
 
+/* Accepts no more connections; those that are open stay. */
+void http_server_stop_accepting(struct http_server *server);
+
+/* For channels_new(): a request of any server here has its answer. */
+void http_answered(void *request, const struct key_reply *reply);
+
 /* Connections open now. */
 unsigned http_server_connections(const struct http_server *server);

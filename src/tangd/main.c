@@ -9,6 +9,7 @@
 #include "tangd/listen.h"
 #include "tangd/rotate.h"
 #include "tangd/serve.h"
+#include "tangd/supervisor.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -131,29 +132,43 @@ static void exchange(void *keys, const struct key_request *request, struct key_r
 	keys_answer(keys, request, reply);
 }
 
-static int serve(const struct options *options, struct error *err)
+/* One connection: the keys are read by this process. */
+static int serve_one(const struct options *options, struct error *err)
 {
 	struct keys *keys = NULL;
-	struct front front = {options->endpoint ? options->endpoint : "", refresh, exchange, NULL};
+	struct front front = {.endpoint = options->endpoint ? options->endpoint : "",
+			      .refresh = refresh,
+			      .exchange = exchange};
+	int rc = keys_open(options->folder, &keys, err);
+
+	front.keys = keys;
+	if (rc == 0)
+		rc = serve_stdio(&front, err);
+	keys_free(&keys);
+	return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int serve_all(const struct options *options, struct error *err)
+{
+	const struct supervisor_options daemon = {
+		.folder = options->folder, .endpoint = options->endpoint ? options->endpoint : ""};
+	struct keys *keys = NULL;
 	int fds[LISTEN_SOCKETS_MAX];
-	int status = EXIT_FAILURE;
 	int count;
 
+	/* Only to see whether it is there. */
 	if (keys_open(options->folder, &keys, err) < 0)
 		return EXIT_FAILURE;
-	front.keys = keys;
-	if (!options->listen) {
-		status = serve_stdio(&front, err) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-	} else {
-		count = listen_open(options->address, options->port, fds, err);
-		if (count < 0)
-			status = EXIT_CANNOT_LISTEN;
-		else
-			status = serve_sockets(&front, fds, count, err) == 0 ? EXIT_SUCCESS
-									     : EXIT_FAILURE;
-	}
 	keys_free(&keys);
-	return status;
+	count = listen_open(options->address, options->port, fds, err);
+	if (count < 0)
+		return EXIT_CANNOT_LISTEN;
+	return supervisor_run(&daemon, fds, count, err) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int serve(const struct options *options, struct error *err)
+{
+	return options->listen ? serve_all(options, err) : serve_one(options, err);
 }
 
 /* Programs that this one is, too, under their names. */

@@ -3,7 +3,6 @@
 
 #include "base/file.h"
 #include "tangd/http.h"
-#include "tangd/listen.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -49,36 +48,6 @@ static int wait_for(struct pollfd *polled, nfds_t count, int timeout_ms, const s
 	if (ppoll(polled, count, timeout_ms < 0 ? NULL : &timeout, mask) >= 0 || errno == EINTR)
 		return 0;
 	return -errno;
-}
-
-int serve_sockets(const struct front *front, const int *fds, int count, struct error *err)
-{
-	struct http_server *servers[LISTEN_SOCKETS_MAX] = {NULL};
-	struct pollfd polled[LISTEN_SOCKETS_MAX];
-	sigset_t while_waiting;
-	int rc = 0;
-
-	prepare_signals(&while_waiting);
-	for (int i = 0; rc == 0 && i < count; i++) {
-		rc = http_server_new(front, fds[i], NULL, &servers[i], err);
-		polled[i] = (struct pollfd){rc == 0 ? http_server_fd(servers[i]) : -1, POLLIN, 0};
-	}
-	while (rc == 0 && !stop_asked) {
-		int timeout = -1;
-
-		for (int i = 0; i < count; i++) {
-			int own = http_server_timeout(servers[i]);
-
-			if (own >= 0 && (timeout < 0 || own < timeout))
-				timeout = own;
-		}
-		rc = wait_for(polled, (nfds_t)count, timeout, &while_waiting);
-		for (int i = 0; i < count; i++)
-			http_server_run(servers[i]);
-	}
-	for (int i = 0; i < count; i++)
-		http_server_free(&servers[i]);
-	return rc;
 }
 
 /* One direction between a pipe and our end of the socket pair. */

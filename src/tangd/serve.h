@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The two ways tangd serves: one connection on standard input and output, or listening sockets. */
+/* Serving one connection on standard input and output, by one process. */
 #pragma once
 
 #include "base/error.h"
@@ -10,6 +10,3 @@
  * Returns 0, or -errno with `err` filled.
  */
 int serve_stdio(const struct front *front, struct error *err);
-
-/* Serves `count` listening sockets, which it owns, until SIGTERM or SIGINT. Returns 0, or -errno with `err` filled. */
-int serve_sockets(const struct front *front, const int *fds, int count, struct error *err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server.h"
 
-#include "tangd/serve.h"
+#include "tangd/supervisor.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -92,27 +92,15 @@ void server_start(struct server *server, server_talk talk, void *arg)
 		serve_each(listener, talk, arg);
 }
 
-static int refresh(void *keys, const struct public_keys **public_keys, struct error *err)
-{
-	return keys_refresh(keys, public_keys, err);
-}
-
-static void exchange(void *keys, const struct key_request *request, struct key_reply *reply)
-{
-	keys_answer(keys, request, reply);
-}
-
 static void serve_folder(const char *folder, int listener)
 {
-	struct keys *keys = NULL;
-	struct front front = {"", refresh, exchange, NULL};
+	const struct supervisor_options options = {.folder = folder, .endpoint = "", .workers = 1};
 	struct error err = {0};
 
 	quiet();
-	if (fcntl(listener, F_SETFL, O_NONBLOCK) < 0 || keys_open(folder, &keys, &err) < 0)
+	if (fcntl(listener, F_SETFL, O_NONBLOCK) < 0)
 		_exit(EXIT_FAILURE);
-	front.keys = keys;
-	_exit(serve_sockets(&front, &listener, 1, &err) == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+	_exit(supervisor_run(&options, &listener, 1, &err) == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
 void server_start_tang(struct server *server, const char *folder)

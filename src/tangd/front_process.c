@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tangd/front_process.h"
+
+#include "base/deadline.h"
+#include "base/log.h"
+#include "tangd/http.h"
+#include "tangd/listen.h"
+#include "tangd/passing.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* How long requests that were begun may take when the process is to end, milliseconds. */
+enum { DRAIN_MS = 3000 };
+
+/* How long to wait for keys before the first connection is accepted. */
+enum { FIRST_KEYS_MS = 3000 };
+
+/* The supervisor is asked for keys; until it has some there are none. */
+static int current_side(void *channels, const struct public_keys **side, struct error *err)
+{
+	*side = channels_side(channels);
+	return *side ? 0 : error_set(err, -ENOENT, "there are no keys to serve yet");
+}
+
+struct state {
+	struct front front;
+	struct http_server *servers[LISTEN_SOCKETS_MAX];
+	int count;
+	int orders;
+	bool draining;
+	struct deadline drained;
+};
+
+/* Takes orders. The end of them is one, too. */
+static void take_orders(struct state *state)
+{
+	struct front_order order;
+	struct error err = {0};
+	int fds[2];
+	int rc;
+
+	while ((rc = passing_receive(state->orders, &order, sizeof(order), fds, 2)) == 1)
+		if (channels_add(state->front.channels, fds[0], fds[1], &err) < 0)
+			log_error("%s", err.text);
+	if (rc == -EAGAIN || rc == -EINTR)
+		return;
+	state->draining = true;
+	state->drained = deadline_in_ms(DRAIN_MS);
+	for (int i = 0; i < state->count; i++)
+		http_server_stop_accepting(state->servers[i]);
+}
+
+static int earlier(int a, int b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
+static void wait_for_work(const struct state *state)
+{
+	struct pollfd polled[LISTEN_SOCKETS_MAX + CHANNELS_MAX + 1];
+	nfds_t count = 0;
+	int timeout = channels_timeout(state->front.channels);
+
+	for (int i = 0; i < state->count; i++) {
+		polled[count++] = (struct pollfd){http_server_fd(state->servers[i]), POLLIN, 0};
+		timeout = earlier(timeout, http_server_timeout(state->servers[i]));
+	}
+	count += channels_poll(state->front.channels, &polled[count]);
+	if (state->draining)
+		timeout = earlier(timeout, deadline_left_ms(state->drained));
+	else
+		polled[count++] = (struct pollfd){state->orders, POLLIN, 0};
+	(void)poll(polled, count, timeout);
+}
+
+static void run(struct state *state)
+{
+	while (!state->draining ||
+	       (channels_waiting(state->front.channels) > 0 && !deadline_passed(state->drained))) {
+		wait_for_work(state);
+		if (!state->draining)
+			take_orders(state);
+		channels_run(state->front.channels);
+		for (int i = 0; i < state->count; i++)
+			http_server_run(state->servers[i]);
+	}
+}
+
+static int start(struct state *state, const struct front_process *process)
+{
+	struct error err = {0};
+	int rc = 0;
+
+	state->front.channels = channels_new(http_answered);
+	state->front.keys = state->front.channels;
+	if (!state->front.channels)
+		rc = error_nomem(&err);
+	for (; rc == 0 && state->count < process->count; state->count++)
+		rc = http_server_new(&state->front, process->listening[state->count], NULL,
+				     &state->servers[state->count], &err);
+	if (rc < 0)
+		log_error("%s", err.text);
+	return rc;
+}
+
+int front_process_run(const struct front_process *process)
+{
+	struct state state = {.front = {.endpoint = process->endpoint, .refresh = current_side},
+			      .orders = process->orders};
+
+	struct pollfd first = {process->orders, POLLIN, 0};
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	/* Those who connect meanwhile wait for the first keys with us. */
+	(void)poll(&first, 1, FIRST_KEYS_MS);
+	if (start(&state, process) == 0)
+		run(&state);
+	channels_free(&state.front.channels);
+	for (int i = 0; i < state.count; i++)
+		if (state.servers[i])
+			http_server_run(state.servers[i]);
+	for (int i = 0; i < state.count; i++)
+		http_server_free(&state.servers[i]);
+	return state.draining ? EXIT_SUCCESS : EXIT_FAILURE;
+}

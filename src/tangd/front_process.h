@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A process that reads the network: it knows public data only. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { FRONT_ORDER_VERSION = 1 };
+
+/*
+ * What the supervisor tells it: there is a new generation of keys, with two descriptors: the public side (see side.h) and the channel. The
+ * end of the socket says: finish what was begun, and end.
+ */
+struct front_order {
+	uint32_t version; /* FRONT_ORDER_VERSION */
+};
+
+struct front_process {
+	const char *endpoint;
+	const int *listening; /* sockets; owned */
+	int count;	      /* of them */
+	int orders;	      /* from the supervisor; owned */
+};
+
+/* Runs until the supervisor is gone or says so. Returns the exit status. */
+int front_process_run(const struct front_process *process);

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tangd/keys_process.h"
+
+#include "base/log.h"
+#include "tangd/keys.h"
+#include "tangd/passing.h"
+#include "tangd/side.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* More fronts than that nobody starts. */
+enum { CHANNELS_MAX = 64 };
+
+static int report(const struct keys_process *process, int status, uint64_t set,
+		  const struct public_keys *side)
+{
+	const struct keys_report text = {KEYS_REPORT_VERSION, status, set};
+	struct error err = {0};
+	int fd = -1;
+	int rc;
+
+	if (side) {
+		fd = side_write(side, &err);
+		if (fd < 0) {
+			log_error("%s", err.text);
+			return fd;
+		}
+	}
+	rc = passing_send(process->report, &text, sizeof(text), &fd, side ? 1 : 0);
+	if (side)
+		(void)close(fd);
+	return rc;
+}
+
+static int load(const struct keys_process *process, struct keys *keys)
+{
+	const struct public_keys *side = NULL;
+	struct error err = {0};
+	uint64_t set = 0;
+	int rc = keys_load(keys, process->flags, &side, &set, &err);
+
+	if (rc < 0 && (process->flags & KEYS_SIGN))
+		log_error("%s", err.text);
+	if (rc < 0) {
+		(void)report(process, rc, 0, NULL);
+		return rc;
+	}
+	return report(process, 0, set, process->flags & KEYS_SIGN ? side : NULL);
+}
+
+/* Answers one request of a channel, if there is one. Returns 0 at the channel's end, else 1. */
+static int answer_one(const struct keys *keys, int fd, int flags)
+{
+	struct key_request request;
+	struct key_reply reply;
+	ssize_t got = recv(fd, &request, sizeof(request), flags);
+
+	if (got == 0)
+		return 0;
+	/* A packet of another size comes from nobody we know; another process of the generation may have been quicker. */
+	if (got != (ssize_t)sizeof(request))
+		return got > 0 || errno == EAGAIN || errno == EINTR;
+	keys_answer(keys, &request, &reply);
+	return send(fd, &reply, sizeof(reply), MSG_NOSIGNAL) == (ssize_t)sizeof(reply) ||
+	       errno == EINTR;
+}
+
+/* One front needs no poll: the call waits where the work is. */
+static void serve_one(const struct keys *keys, int fd)
+{
+	while (answer_one(keys, fd, 0))
+		;
+}
+
+static void serve_several(const struct keys *keys, const int *channels, size_t count)
+{
+	struct pollfd polled[CHANNELS_MAX];
+	size_t open = count;
+
+	for (size_t i = 0; i < count; i++)
+		polled[i] = (struct pollfd){channels[i], POLLIN, 0};
+	while (open > 0) {
+		if (poll(polled, count, -1) < 0 && errno != EINTR)
+			return;
+		for (size_t i = 0; i < count; i++) {
+			if (polled[i].fd < 0 || !polled[i].revents)
+				continue;
+			if (answer_one(keys, polled[i].fd, MSG_DONTWAIT))
+				continue;
+			polled[i].fd = -1;
+			open--;
+		}
+	}
+}
+
+/* The other end does not wait; this one does. */
+static void wait_on(const int *channels, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		(void)fcntl(channels[i], F_SETFL, 0);
+}
+
+int keys_process_run(const struct keys_process *process)
+{
+	struct keys *keys = NULL;
+	struct error err = {0};
+	int rc = process->count <= CHANNELS_MAX ? keys_open(process->folder, &keys, &err) : -E2BIG;
+
+	if (rc < 0 && (process->flags & KEYS_SIGN))
+		log_error("%s", err.text);
+	if (rc < 0)
+		(void)report(process, rc, 0, NULL);
+	else
+		rc = load(process, keys);
+	(void)close(process->report);
+	if (rc == 0) {
+		wait_on(process->channels, process->count);
+		if (process->count == 1)
+			serve_one(keys, process->channels[0]);
+		else
+			serve_several(keys, process->channels, process->count);
+	}
+	keys_free(&keys);
+	return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
