@@ -336,6 +336,25 @@ static int make_first_pair(struct keys *keys, struct error *err)
 	return rc < 0 ? rc : load_folder(keys, &advertised, err);
 }
 
+/* No key is advertised. Whoever rotates by hand is about to make one. */
+static bool may_make_pair(const struct keys *keys, unsigned flags, struct error *err)
+{
+	if (keys->side.count == 0 && (flags & KEYS_SERVED))
+		(void)error_set(
+			err, -ENOKEY,
+			"the folder '%s' has lost its keys: bring them back ('tangctl restore'), "
+			"or make a new pair, to which nothing is bound, with tangd-keygen",
+			keys->path);
+	else if (!(flags & KEYS_CREATE))
+		(void)error_set(
+			err, -ENOKEY,
+			"no key of the folder '%s' is advertised; the last ones stay in service",
+			keys->path);
+	else
+		return true;
+	return false;
+}
+
 static int reload(struct keys *keys, unsigned flags, struct error *err)
 {
 	size_t advertised = 0;
@@ -343,8 +362,8 @@ static int reload(struct keys *keys, unsigned flags, struct error *err)
 
 	drop_all(keys);
 	rc = load_folder(keys, &advertised, err);
-	if (rc == 0 && advertised == 0 && (flags & KEYS_CREATE))
-		rc = make_first_pair(keys, err);
+	if (rc == 0 && advertised == 0)
+		rc = may_make_pair(keys, flags, err) ? make_first_pair(keys, err) : -ENOKEY;
 	if (rc == 0 && (flags & KEYS_SIGN))
 		rc = sign_all(keys, err);
 	forget_jwks(keys);

@@ -44,12 +44,15 @@ int keys_refresh(struct keys *keys, const struct public_keys **public_keys, stru
 
 enum keys_flags {
 	KEYS_SIGN = 1 << 0,   /* sign the advertisements, and tell of files that are of no use */
-	KEYS_CREATE = 1 << 1, /* make a pair of keys if none is advertised */
+	KEYS_CREATE = 1 << 1, /* make a pair of keys if none is advertised; else that is -ENOKEY */
+	KEYS_SERVED =
+		1
+		<< 2, /* but not where none is left at all: keys were served before, and a new pair would be another server */
 };
 
 /*
  * Reads the folder, once, for a process that is to hold these keys to its end. `*set` tells this set of keys from another: processes
- * that read the same have the same keys under the same numbers. Returns as keys_refresh().
+ * that read the same have the same keys under the same numbers. Returns as keys_refresh(), and -ENOKEY.
  */
 int keys_load(struct keys *keys, unsigned flags, const struct public_keys **public_keys,
 	      uint64_t *set, struct error *err);

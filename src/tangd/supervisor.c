@@ -33,6 +33,9 @@ enum { BACK_OFF_FIRST_MS = 100, BACK_OFF_MOST_MS = 5000, BACK_OFF_FORGET_MS = 10
 /* How long processes may take to end by themselves. */
 enum { END_MS = 5000 };
 
+/* How long to wait for whoever has hidden all keys, and not made new ones yet. */
+enum { PATIENCE_MS = 10000 };
+
 /* How long a generation may take to read the folder. */
 enum { START_MS = 30000 };
 
@@ -66,8 +69,10 @@ struct supervisor {
 	int back_off_ms;
 	struct deadline calm; /* when the back-off is forgotten */
 	bool served;	      /* there was a generation */
-	uint64_t fingerprint; /* of the folder when the newest generation was started */
-	int watch;	      /* inotify, -1: none */
+	bool missing; /* no key is advertised any more; the last generation is in service … */
+	struct deadline patience; /* … and nobody makes one until then */
+	uint64_t fingerprint;	  /* of the folder when the newest generation was started */
+	int watch;		  /* inotify, -1: none */
 	int signals;
 	bool stopping;
 };
@@ -159,12 +164,21 @@ static void forget_starting(struct supervisor *supervisor)
 	starting->workers = 0;
 }
 
+/* A first pair is made at once; one beside rotated keys only where nobody has made it for a while. */
+static bool may_create(const struct supervisor *supervisor)
+{
+	return !supervisor->served ||
+	       (supervisor->missing && deadline_passed(supervisor->patience));
+}
+
 /* In the child: the fronts' ends are not its business. */
 static int run_worker(struct supervisor *supervisor, const int *channels, int report, bool signs)
 {
 	const struct keys_process process = {
 		.folder = supervisor->options->folder,
-		.flags = signs ? KEYS_SIGN | (supervisor->served ? 0U : (unsigned)KEYS_CREATE) : 0,
+		.flags = (signs ? (unsigned)KEYS_SIGN : 0U) |
+			 (may_create(supervisor) ? (unsigned)KEYS_CREATE : 0U) |
+			 (supervisor->served ? (unsigned)KEYS_SERVED : 0U),
 		.channels = channels,
 		.count = (size_t)supervisor->fronts,
 		.report = report,
@@ -275,6 +289,7 @@ static void hand_over(struct supervisor *supervisor)
 					   2);
 	}
 	supervisor->served = true;
+	supervisor->missing = false;
 	forget_starting(supervisor);
 }
 
@@ -292,6 +307,10 @@ static void take_report(struct supervisor *supervisor, const struct keys_report 
 	if (report->version != KEYS_REPORT_VERSION || report->status < 0 ||
 	    (starting->reported > 0 && report->set != starting->set)) {
 		fd_close(&side);
+		if (report->status == -ENOKEY && !supervisor->missing) {
+			supervisor->missing = true;
+			supervisor->patience = deadline_in_ms(PATIENCE_MS);
+		}
 		give_up_starting(supervisor);
 		return;
 	}

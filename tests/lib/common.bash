@@ -170,6 +170,17 @@ took_less_than() {
 
 # --- Servers ------------------------------------------------------------------------------------------------------------------
 
+# eventually COMMAND…: it succeeds, within five seconds: a running server takes new keys by itself.
+eventually() {
+	local _
+	for _ in {1..100}; do
+		"$@" && return
+		sleep 0.05
+	done
+	echo "never: $*"
+	return 1
+}
+
 # wait_for_line FILE SED-SCRIPT PID: prints what the script takes out of the file, as soon as it takes something.
 wait_for_line() {
 	local i found
