@@ -1,0 +1,169 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# tangd -l as several processes: what each of them has, and what happens when one of them dies, or the keys change under load.
+# shellcheck disable=SC2154,SC2153,SC2030,SC2031 # what common.bash and bats set; each test is a shell of its own
+
+load ../lib/common
+
+prepare() {
+	make_keys keys
+	start_tangd keys
+	supervisor=${started[-1]}
+	config=$(tang_config "$url")
+	clevis encrypt tang "$config" -y <<<secret >jwe
+}
+
+# children NAME: ids of the server's processes of that name, front or keys.
+children() {
+	local pid
+	for pid in $(pgrep -P "$supervisor"); do
+		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" != "tangd-$1" ] || echo "$pid"
+	done
+}
+
+opens_jwe() {
+	[ "$(clevis decrypt <jwe 2>/dev/null)" = secret ]
+}
+
+# has_another NAME PID: a process of that name that is not the one.
+has_another() {
+	local found
+	found=$(children "$1" | grep -vx "$2")
+	[ -n "$found" ]
+}
+
+advertises() { # N: that many signing keys
+	[ "$(fetch "$url/adv" | signing_thumbprints | wc -l)" = "$1" ]
+}
+
+# load_while COMMAND…: recoveries without a pause while the command runs; how many were answered is in `answered`, otherwise in `failed`.
+load_while() {
+	rm -f stop answered failed
+	(
+		good=0 bad=0
+		while [ ! -e stop ]; do
+			if opens_jwe; then good=$((good + 1)); else bad=$((bad + 1)); fi
+		done
+		echo "$good" >answered
+		echo "$bad" >failed
+	) 3>&- &
+	local load=$! rc=0
+	"$@" || rc=$?
+	touch stop
+	wait "$load"
+	return "$rc"
+}
+
+@test "the one that reads the network holds no file of keys, those with keys no socket of the network" {
+	local pid front
+	front=$(children front)
+	[ -n "$front" ] && [ "$(children keys | wc -l)" = "$(nproc)" ]
+	opens_jwe
+	for pid in $front $(children keys) "$supervisor"; do
+		find "/proc/$pid/fd" -type l -printf '%l\n' 2>/dev/null >"fds-$pid"
+		never grep -q '\.jwk' "fds-$pid"
+	done
+	for pid in $(children keys); do
+		# The listening socket is of the front and the supervisor alone.
+		never grep -qxF "$(find "/proc/$front/fd" -type l -printf '%l\n' | sort >front; sort "fds-$pid" | comm -12 - front | grep '^socket:' || echo none)" "fds-$pid"
+	done
+}
+
+@test "a front that is killed is told, and another one serves" {
+	local front
+	front=$(children front)
+	kill -KILL "$front"
+	eventually has_another front "$front"
+	eventually opens_jwe
+	grep -q 'a front ended (signal 9); it is started again' keys.log
+}
+
+@test "a keys process that is killed is told, and nothing is lost" {
+	local victim
+	victim=$(children keys | head -n 1)
+	kill_it() { kill -KILL "$victim" && sleep 1.5; }
+	load_while kill_it
+	[ "$(<failed)" = 0 ]
+	[ "$(<answered)" -gt 5 ]
+	grep -q 'a keys process ended (signal 9); a new generation is started' keys.log
+	never grep -qx "$victim" <(children keys)
+	[ "$(children keys | wc -l)" = "$(nproc)" ]
+}
+
+@test "all keys processes killed at once: well again within five seconds" {
+	# shellcheck disable=SC2046 # ids
+	kill -KILL $(children keys)
+	eventually opens_jwe
+}
+
+@test "the supervisor killed: nobody stays behind" {
+	local all
+	all=$(pgrep -P "$supervisor")
+	kill -KILL "$supervisor"
+	none_left() {
+		local pid
+		for pid in $all; do [ ! -e "/proc/$pid/exe" ] || return 1; done
+	}
+	eventually none_left
+}
+
+@test "SIGTERM: exit 0, and nobody stays behind" {
+	local all pid status=0
+	all=$(pgrep -P "$supervisor")
+	kill -TERM "$supervisor"
+	wait "$supervisor" || status=$?
+	[ "$status" = 0 ]
+	for pid in $all; do [ ! -e "/proc/$pid/exe" ]; done
+}
+
+@test "keys that change again and again under load: no request fails, and the last keys count" {
+	change() {
+		local i
+		for i in {1..25}; do
+			"$TANGD_KEYGEN" keys "sig$i" "exc$i"
+			sleep 0.05
+		done
+	}
+	load_while change
+	[ "$(<failed)" = 0 ]
+	[ "$(<answered)" -gt 20 ]
+	eventually advertises 26
+}
+
+@test "a link that is swapped is a changed folder" {
+	mkdir one two
+	"$TANGD_KEYGEN" one
+	"$TANGD_KEYGEN" two
+	ln -s one current
+	start_tangd current
+	local before
+	before=$(fetch "$url/adv" | signing_thumbprints)
+	ln -s two next && mv -T next current
+	differs() { local now && now=$(fetch "$url/adv" | signing_thumbprints) && [ -n "$now" ] && [ "$now" != "$before" ]; }
+	eventually differs
+}
+
+@test "a folder that loses its keys: told, the last ones stay in service, and no new pair is made" {
+	mkdir away
+	mv keys/*.jwk away/
+	wait_until_told() { grep -q 'has lost its keys' keys.log; }
+	eventually wait_until_told
+	opens_jwe
+	[ -z "$(ls -A keys)" ]
+	mv away/*.jwk keys/
+	eventually advertises 1
+	opens_jwe
+}
+
+@test "keys that are hidden by hand, and the new pair a moment later: that pair and no other is advertised" {
+	local key
+	for key in keys/*.jwk; do mv "$key" "keys/.${key#keys/}"; done
+	sleep 1
+	opens_jwe
+	"$TANGD_KEYGEN" keys
+	all_are_there() { [ "$(find keys -name '[!.]*.jwk' | wc -l)" = 2 ] && advertises 1; }
+	eventually all_are_there
+	sleep 0.5
+	all_are_there
+	opens_jwe
+}
