@@ -1,31 +1,49 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tangd/http.h"
 
+#include "base/deadline.h"
 #include "base/log.h"
+#include "tangd/connections.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <microhttpd.h>
 
-enum { CONNECTIONS_MAX = 1000, IDLE_SECONDS = 60, MEMORY_PER_CONNECTION = 32 * 1024 };
+/*
+ * How many connections there may be, as far as there are descriptors; and how many more are let in to be told to come again. Bytes for each:
+ * the head of a request must fit.
+ */
+enum { CONNECTIONS_MOST = 20000, SURPLUS_MOST = 256, MEMORY_PER_CONNECTION = 32 * 1024 };
+
+/* Descriptors that are none of a connection. */
+enum { DESCRIPTORS_KEPT = 64 };
+
+/* When those who find no room are to come again, seconds. */
+#define SURPLUS_RETRY "3"
+
+/* How often to look for connections whose time is over. */
+enum { SWEEP_MS = 1000 };
 
 struct http_server {
 	const struct front *front;
 	const char *log_address;
 	struct MHD_Daemon *daemon;
 	int epoll_fd;
-	unsigned connections;
+	struct connections *connections;
+	struct deadline sweep;
 };
 
 /* How often a request is begun anew whose answer was lost with the process that worked it out. */
@@ -47,28 +65,37 @@ struct request {
 	bool body_too_large;
 };
 
+static struct connection *connection_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info ? info->socket_context : NULL;
+}
+
 static void *begin_request(void *arg, const char *target, struct MHD_Connection *connection)
 {
+	const struct http_server *server = arg;
 	struct request *request = calloc(1, sizeof(*request));
 
-	(void)arg;
 	if (request && !(request->target = strdup(target))) {
 		free(request);
 		return NULL;
 	}
 	if (request)
 		request->connection = connection;
+	connections_begin(server->connections, connection_of(connection));
 	return request;
 }
 
 static void end_request(void *arg, struct MHD_Connection *connection, void **context,
 			enum MHD_RequestTerminationCode code)
 {
+	const struct http_server *server = arg;
 	struct request *request = *context;
 
-	(void)arg;
-	(void)connection;
 	(void)code;
+	connections_end(server->connections, connection_of(connection));
 	if (!request)
 		return;
 	free(request->target);
@@ -77,14 +104,28 @@ static void end_request(void *arg, struct MHD_Connection *connection, void **con
 	*context = NULL;
 }
 
-static void count_connection(void *arg, struct MHD_Connection *connection, void **context,
+/* A connection has come or gone. */
+static void watch_connection(void *arg, struct MHD_Connection *connection, void **context,
 			     enum MHD_ConnectionNotificationCode code)
 {
+	const union MHD_ConnectionInfo *info;
+	const int on = 1;
 	struct http_server *server = arg;
+	const struct sockaddr *address;
 
-	(void)connection;
-	(void)context;
-	server->connections += code == MHD_CONNECTION_NOTIFY_STARTED ? 1U : -1U;
+	if (code != MHD_CONNECTION_NOTIFY_STARTED) {
+		connections_remove(server->connections, *context);
+		*context = NULL;
+		return;
+	}
+	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	address = info ? info->client_addr : NULL;
+	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	if (!info)
+		return;
+	/* An answer is one write: nothing is gained by waiting for more. */
+	(void)setsockopt(info->connect_fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	*context = connections_add(server->connections, info->connect_fd, address);
 }
 
 static enum MHD_Result take_body(struct request *request, const char *data, size_t size)
@@ -175,9 +216,9 @@ static bool length_is_clear(struct MHD_Connection *connection)
 	return count <= 1;
 }
 
-/* Answers 400 and ends the connection: nobody knows where the next request would begin. */
+/* Answers and ends the connection: nobody knows where the next request would begin, or there is no room for it. */
 static enum MHD_Result refuse(const struct http_server *server, struct MHD_Connection *connection,
-			      const char *method, const struct request *request)
+			      const char *method, const struct request *request, unsigned status)
 {
 	static char nothing[] = "";
 	struct MHD_Response *response = MHD_create_response_from_buffer(0, nothing,
@@ -187,8 +228,10 @@ static enum MHD_Result refuse(const struct http_server *server, struct MHD_Conne
 	if (!response)
 		return MHD_NO;
 	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
-	log_request(server, connection, method, request->target, MHD_HTTP_BAD_REQUEST);
-	result = MHD_queue_response(connection, MHD_HTTP_BAD_REQUEST, response);
+	if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
+		(void)MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, SURPLUS_RETRY);
+	log_request(server, connection, method, request->target, status);
+	result = MHD_queue_response(connection, status, response);
 	MHD_destroy_response(response);
 	return result;
 }
@@ -254,8 +297,12 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
 		return MHD_NO;
 	if (!request->seen) {
 		request->seen = true;
-		return length_is_clear(connection) ? MHD_YES
-						   : refuse(server, connection, method, request);
+		if (connections_is_surplus(connection_of(connection)))
+			return refuse(server, connection, method, request,
+				      MHD_HTTP_SERVICE_UNAVAILABLE);
+		return length_is_clear(connection)
+			       ? MHD_YES
+			       : refuse(server, connection, method, request, MHD_HTTP_BAD_REQUEST);
 	}
 	if (*size > 0) {
 		enum MHD_Result result = take_body(request, data, *size);
@@ -277,28 +324,42 @@ static size_t keep_escapes(void *arg, struct MHD_Connection *connection, char *t
 	return strlen(text);
 }
 
+/* As many as there are descriptors for. */
+static size_t most_connections(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 ||
+	    limit.rlim_cur < 2 * (DESCRIPTORS_KEPT + SURPLUS_MOST))
+		return SURPLUS_MOST;
+	return limit.rlim_cur - DESCRIPTORS_KEPT - SURPLUS_MOST < CONNECTIONS_MOST
+		       ? limit.rlim_cur - DESCRIPTORS_KEPT - SURPLUS_MOST
+		       : CONNECTIONS_MOST;
+}
+
 static struct MHD_Daemon *start_daemon(struct http_server *server, int listen_fd)
 {
 	/* Without the library's own log: a line for each strange request would be for the sender to write. */
 	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME;
 	struct MHD_OptionItem options[] = {
-		{MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)begin_request, NULL},
+		{MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)begin_request, server},
 		{MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)keep_escapes, NULL},
-		{MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)end_request, NULL},
-		{MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)count_connection, server},
-		{MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, NULL},
-		{MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS, NULL},
+		{MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)end_request, server},
+		{MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)watch_connection, server},
+		{MHD_OPTION_CONNECTION_LIMIT, (intptr_t)most_connections() + SURPLUS_MOST, NULL},
 		{MHD_OPTION_CONNECTION_MEMORY_LIMIT, MEMORY_PER_CONNECTION, NULL},
 		/* The contract's clients may leave out Host and the like; what is dangerous stays refused. */
 		{MHD_OPTION_STRICT_FOR_CLIENT, -1, NULL},
-		{MHD_OPTION_END, 0, NULL},
+		{MHD_OPTION_END, 0, NULL}, /* the place of the listening socket */
 		{MHD_OPTION_END, 0, NULL},
 	};
+	const size_t listening = sizeof(options) / sizeof(*options) - 2;
 
 	if (listen_fd < 0)
 		flags |= MHD_USE_NO_LISTEN_SOCKET;
 	else
-		options[8] = (struct MHD_OptionItem){MHD_OPTION_LISTEN_SOCKET, listen_fd, NULL};
+		options[listening] = (struct MHD_OptionItem){MHD_OPTION_LISTEN_SOCKET, listen_fd,
+							     NULL};
 	return MHD_start_daemon(flags, 0, NULL, NULL, handle, server, MHD_OPTION_ARRAY, options,
 				MHD_OPTION_END);
 }
@@ -313,7 +374,8 @@ int http_server_new(const struct front *front, int listen_fd, const char *log_ad
 		return error_nomem(err);
 	made->front = front;
 	made->log_address = log_address;
-	made->daemon = start_daemon(made, listen_fd);
+	made->connections = connections_new(most_connections());
+	made->daemon = made->connections ? start_daemon(made, listen_fd) : NULL;
 	info = made->daemon ? MHD_get_daemon_info(made->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
 	if (!info) {
 		http_server_free(&made);
@@ -330,6 +392,7 @@ void http_server_free(struct http_server **server)
 		return;
 	if ((*server)->daemon)
 		MHD_stop_daemon((*server)->daemon);
+	connections_free(&(*server)->connections);
 	free(*server);
 	*server = NULL;
 }
@@ -357,22 +420,27 @@ int http_server_fd(const struct http_server *server)
 int http_server_timeout(const struct http_server *server)
 {
 	MHD_UNSIGNED_LONG_LONG ms = 0;
+	int most = connections_count(server->connections) > 0 ? SWEEP_MS : -1;
 
 	if (MHD_get_timeout(server->daemon, &ms) != MHD_YES)
-		return -1;
-	return ms < INT_MAX ? (int)ms : INT_MAX;
+		return most;
+	return most < 0 || ms < SWEEP_MS ? (ms < INT_MAX ? (int)ms : INT_MAX) : most;
 }
 
 void http_server_run(struct http_server *server)
 {
-	unsigned before;
+	size_t before;
 
+	if (deadline_passed(server->sweep)) {
+		connections_sweep(server->connections);
+		server->sweep = deadline_in_ms(SWEEP_MS);
+	}
 	/* At a limit the library stops accepting, and goes on only in the run after one that ended connections; nothing else
 	 * would wake us for it. */
 	do {
-		before = server->connections;
+		before = connections_count(server->connections);
 		(void)MHD_run(server->daemon);
-	} while (server->connections < before);
+	} while (connections_count(server->connections) < before);
 }
 
 void http_server_stop_accepting(struct http_server *server)
@@ -385,5 +453,5 @@ void http_server_stop_accepting(struct http_server *server)
 
 unsigned http_server_connections(const struct http_server *server)
 {
-	return server->connections;
+	return (unsigned)connections_count(server->connections);
 }

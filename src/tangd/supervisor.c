@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -509,6 +510,17 @@ static int bounded(long number, int least, int most)
 	return number < least ? least : number > most ? most : (int)number;
 }
 
+/* As many connections as the system lets us have. */
+static void raise_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 int supervisor_run(const struct supervisor_options *options, const int *fds, int count,
 		   struct error *err)
 {
@@ -530,6 +542,7 @@ int supervisor_run(const struct supervisor_options *options, const int *fds, int
 	supervisor.signals = open_signals(err);
 	if (supervisor.signals < 0)
 		return supervisor.signals;
+	raise_descriptors();
 	watch_folder(&supervisor);
 	supervise(&supervisor);
 	stop_all(&supervisor);

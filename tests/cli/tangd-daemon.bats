@@ -167,3 +167,48 @@ load_while() {
 	all_are_there
 	opens_jwe
 }
+
+# few_descriptors: the server has no more than 600.
+few_descriptors() {
+	printf '#!/bin/sh\nulimit -n 600 && exec "%s" "$@"\n' "$TANGD" >few
+	chmod +x few
+	TANGD=$PWD/few start_tangd keys
+}
+
+@test "one address that holds all connections: others are served" {
+	few_descriptors
+	"$python" - "$port" <<-'END'
+		import socket, sys
+		port = int(sys.argv[1])
+		held = [socket.create_connection(("127.0.0.1", port), 5, ("127.0.0.9", 0)) for _ in range(500)]
+		for i in range(20):
+		    other = socket.create_connection(("127.0.0.1", port), 5, ("127.0.0.%d" % (10 + i), 0))
+		    other.sendall(b"GET /adv HTTP/1.1\r\nHost: x\r\n\r\n")
+		    assert other.recv(4096).startswith(b"HTTP/1.1 200"), i
+		    other.close()
+	END
+}
+
+@test "more requests at work than there is room for: told to come again, and served then" {
+	few_descriptors
+	"$python" - "$port" <<-'END'
+		import socket, sys, time
+		port = int(sys.argv[1])
+		def connect(i):
+		    return socket.create_connection(("127.0.0.1", port), 5, ("127.0.0.%d" % (9 + i % 7), 0))
+		held = []
+		for i in range(290):
+		    held.append(connect(i))
+		    held[-1].sendall(b"POST /rec/x HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+		time.sleep(0.5)
+		other = connect(0)
+		other.sendall(b"GET /adv HTTP/1.1\r\nHost: x\r\n\r\n")
+		answer = other.recv(4096)
+		assert answer.startswith(b"HTTP/1.1 503") and b"Retry-After: 3" in answer and b"close" in answer, answer
+		for one in held:
+		    one.close()
+		other = connect(0)
+		other.sendall(b"GET /adv HTTP/1.1\r\nHost: x\r\n\r\n")
+		assert other.recv(4096).startswith(b"HTTP/1.1 200")
+	END
+}
