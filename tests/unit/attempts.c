@@ -178,6 +178,8 @@ static int takes_a_descriptor(void)
 				 .msg_control = &control,
 				 .msg_controllen = sizeof(control)};
 
+	if (send(given.channel[0], "x", 1, 0) != 1)
+		return -EIO;
 	return result(recvmsg(given.channel[1], &message, MSG_DONTWAIT));
 }
 

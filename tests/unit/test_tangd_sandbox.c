@@ -81,8 +81,7 @@ static bool is_real(const struct attempt *attempt)
 {
 	int code = outcome(0, attempt->make);
 
-	/* That it would have to wait says that it may. */
-	if (code == 0 || (code == EAGAIN))
+	if (code == 0)
 		return true;
 	if (code != ENOSYS && code != EPERM && code != EOPNOTSUPP)
 		fail_msg("%s: fails without a sandbox: %s", attempt->name, strerror(code));
