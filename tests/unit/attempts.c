@@ -147,14 +147,11 @@ static int sends_to_an_abstract_address(void)
 
 static int hands_a_descriptor_on(void)
 {
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = {{0}};
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {0};
 	struct iovec text = {(void *)"x", 1};
 	struct msghdr message = {.msg_iov = &text,
 				 .msg_iovlen = 1,
-				 .msg_control = &control,
+				 .msg_control = control,
 				 .msg_controllen = sizeof(control)};
 	struct cmsghdr *part = CMSG_FIRSTHDR(&message);
 
@@ -167,15 +164,12 @@ static int hands_a_descriptor_on(void)
 
 static int takes_a_descriptor(void)
 {
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control;
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
 	char byte;
 	struct iovec text = {&byte, 1};
 	struct msghdr message = {.msg_iov = &text,
 				 .msg_iovlen = 1,
-				 .msg_control = &control,
+				 .msg_control = control,
 				 .msg_controllen = sizeof(control)};
 
 	if (send(given.channel[0], "x", 1, 0) != 1)
@@ -247,16 +241,17 @@ static int signals_a_thread_of_another(void)
 
 static int makes_executable_memory(void)
 {
+	/* cppcheck-suppress invalidFunctionArg ; anonymous memory has the descriptor -1 */
 	void *memory = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	return memory == MAP_FAILED ? -errno : 0;
+	return memory == MAP_FAILED ? -errno : munmap(memory, 4096);
 }
 
 static int makes_memory_executable(void)
 {
-	void *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	static _Alignas(65536) char memory[65536]; /* whatever a page is */
 
-	return result(mprotect(memory, 4096, PROT_READ | PROT_EXEC));
+	return result(mprotect(memory, sizeof(memory), PROT_READ | PROT_EXEC));
 }
 
 static int makes_a_memory_file(void)

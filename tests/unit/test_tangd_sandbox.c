@@ -26,6 +26,7 @@ enum { SIGNALLED = 200, NOT_LOCKED_IN = 255 };
 static bool without_seccomp;
 static bool without_landlock;
 
+/* NOLINTBEGIN(*-reserved-identifier,cert-dcl*,readability-identifier-naming): the names of the linker's --wrap */
 int __wrap_seccomp_load(scmp_filter_ctx filter);
 int __real_seccomp_load(scmp_filter_ctx filter);
 long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f);
@@ -44,6 +45,7 @@ long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
 	}
 	return __real_syscall(number, a, b, c, d, e, f);
 }
+/* NOLINTEND(*-reserved-identifier,cert-dcl*,readability-identifier-naming) */
 
 static int (*const enter[])(struct sandbox *, struct error *) = {
 	[FRONT] = front_sandbox, [KEYS] = keys_sandbox, [ADMIN] = admin_sandbox};
@@ -113,7 +115,7 @@ static struct sandbox enter_and_tell(int role)
 	assert_true(child >= 0);
 	if (child == 0) {
 		unit_child_begin(self);
-		_exit(enter[role](shared, NULL) < 0);
+		_exit(enter[role](shared, NULL) < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status));

@@ -42,7 +42,7 @@ static void finish(int line)
 {
 	if (line != 0)
 		(void)fprintf(stderr, "%s:%d: fails inside: %s\n", __FILE__, line, strerror(errno));
-	_exit(line != 0);
+	_exit(line != 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 }
 
 static int multiplies(void)
@@ -58,13 +58,15 @@ static int multiplies(void)
 
 static int takes_memory(void)
 {
-	unsigned char *memory = malloc(LARGE);
+	unsigned char *memory = malloc(LARGE / 2);
+	unsigned char *grown = memory ? realloc(memory, LARGE) : NULL;
 
-	STEP(memory);
-	memset(memory, 1, LARGE);
-	memory = realloc(memory, LARGE / 2);
-	STEP(memory);
-	free(memory);
+	if (!grown) {
+		free(memory);
+		return __LINE__;
+	}
+	memset(grown, 1, LARGE);
+	free(grown);
 	return 0;
 }
 
@@ -96,15 +98,12 @@ static int answers_as_keys(int channel)
 
 static int take_descriptor(int channel, int *fd)
 {
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control;
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
 	char byte;
 	struct iovec text = {&byte, 1};
 	struct msghdr message = {.msg_iov = &text,
 				 .msg_iovlen = 1,
-				 .msg_control = &control,
+				 .msg_control = control,
 				 .msg_controllen = sizeof(control)};
 	struct cmsghdr *part;
 
@@ -204,14 +203,11 @@ static void test_keys_multiply_and_answer(void **state)
 
 static void send_descriptor(int channel, int fd)
 {
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = {{0}};
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {0};
 	struct iovec text = {(void *)(uintptr_t) "x", 1};
 	struct msghdr message = {.msg_iov = &text,
 				 .msg_iovlen = 1,
-				 .msg_control = &control,
+				 .msg_control = control,
 				 .msg_controllen = sizeof(control)};
 	struct cmsghdr *part = CMSG_FIRSTHDR(&message);
 
@@ -327,24 +323,31 @@ static struct MHD_Daemon *start_site(struct site *site, int listener)
 				MHD_OPTION_END);
 }
 
+static int turn(struct site *site, struct pollfd *polled)
+{
+	STEP(poll(polled, 1, 5) >= 0);
+	STEP(MHD_run(site->daemon) == MHD_YES);
+	if (site->waiting) {
+		MHD_resume_connection(site->waiting);
+		site->waiting = NULL;
+		STEP(MHD_run(site->daemon) == MHD_YES);
+	}
+	return 0;
+}
+
 static int serve_site(struct site *site, int listener)
 {
 	struct sandbox sandbox;
 	struct pollfd polled = {-1, POLLIN, 0};
+	int line = 0;
 
 	site->daemon = start_site(site, listener);
 	STEP(site->daemon);
 	polled.fd = MHD_get_daemon_info(site->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
 	STEP(site->lock_in(&sandbox, NULL) == 0);
-	for (;;) {
-		STEP(poll(&polled, 1, 5) >= 0);
-		STEP(MHD_run(site->daemon) == MHD_YES);
-		if (site->waiting) {
-			MHD_resume_connection(site->waiting);
-			site->waiting = NULL;
-			STEP(MHD_run(site->daemon) == MHD_YES);
-		}
-	}
+	while (line == 0)
+		line = turn(site, &polled);
+	return line;
 }
 
 static BIO *connect_to(int port, SSL_CTX *context)
