@@ -6,6 +6,7 @@
 #include "tangd/http.h"
 #include "tangd/listen.h"
 #include "tangd/passing.h"
+#include "tangd/sandbox.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -107,6 +108,20 @@ static int start(struct state *state, const struct front_process *process)
 	return rc;
 }
 
+/* From here on, whatever somebody makes of us reaches no file and no key. */
+static int lock_in(void)
+{
+	struct sandbox sandbox;
+	struct error err = {0};
+	int rc = front_sandbox(&sandbox, &err);
+
+	if (rc < 0)
+		log_error("%s", err.text);
+	else if (*sandbox.missing)
+		log_warning("a front goes without part of its sandbox: %s", sandbox.missing);
+	return rc;
+}
+
 int front_process_run(const struct front_process *process)
 {
 	struct state state = {.front = {.endpoint = process->endpoint, .refresh = current_side},
@@ -117,7 +132,7 @@ int front_process_run(const struct front_process *process)
 	(void)signal(SIGPIPE, SIG_IGN);
 	/* Those who connect meanwhile wait for the first keys with us. */
 	(void)poll(&first, 1, FIRST_KEYS_MS);
-	if (start(&state, process) == 0)
+	if (start(&state, process) == 0 && lock_in() == 0)
 		run(&state);
 	channels_free(&state.front.channels);
 	for (int i = 0; i < state.count; i++)

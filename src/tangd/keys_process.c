@@ -4,11 +4,13 @@
 #include "base/log.h"
 #include "tangd/keys.h"
 #include "tangd/passing.h"
+#include "tangd/sandbox.h"
 #include "tangd/side.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -105,6 +107,20 @@ static void wait_on(const int *channels, size_t count)
 		(void)fcntl(channels[i], F_SETFL, 0);
 }
 
+/* From here on: no file, no network, no new descriptor. One of a generation tells what is missing. */
+static int lock_in(bool tell)
+{
+	struct sandbox sandbox;
+	struct error err = {0};
+	int rc = keys_sandbox(&sandbox, &err);
+
+	if (rc < 0)
+		log_error("%s", err.text);
+	else if (*sandbox.missing && tell)
+		log_warning("keys processes go without part of their sandbox: %s", sandbox.missing);
+	return rc;
+}
+
 int keys_process_run(const struct keys_process *process)
 {
 	struct keys *keys = NULL;
@@ -118,8 +134,10 @@ int keys_process_run(const struct keys_process *process)
 	else
 		rc = load(process, keys);
 	(void)close(process->report);
+	wait_on(process->channels, process->count);
+	if (rc == 0)
+		rc = lock_in(process->flags & KEYS_SIGN);
 	if (rc == 0) {
-		wait_on(process->channels, process->count);
 		if (process->count == 1)
 			serve_one(keys, process->channels[0]);
 		else
