@@ -212,3 +212,50 @@ few_descriptors() {
 		assert other.recv(4096).startswith(b"HTTP/1.1 200")
 	END
 }
+
+# holds PID: whether the process's memory holds a private part of a key of the folder, as bytes or as text. Exit 1: no.
+holds() {
+	"$python" - "$1" keys <<-'END'
+		import base64, glob, json, re, sys
+		needles = []
+		for name in glob.glob(sys.argv[2] + "/*.jwk"):
+		    d = json.load(open(name))["d"]
+		    needles += [d.encode(), base64.urlsafe_b64decode(d + "=" * (-len(d) % 4)).lstrip(b"\0")]
+		assert len(needles) == 4
+		pid = sys.argv[1]
+		with open("/proc/%s/mem" % pid, "rb") as memory:
+		    for line in open("/proc/%s/maps" % pid):
+		        found = re.match(r"([0-9a-f]+)-([0-9a-f]+) r", line)
+		        if not found or "[v" in line:
+		            continue
+		        at, end = (int(n, 16) for n in found.groups())
+		        memory.seek(at)
+		        try:
+		            content = memory.read(end - at)
+		        except OSError:
+		            continue
+		        for needle in needles:
+		            # an integer's words may stand the other way round
+		            if needle in content or needle[::-1] in content:
+		                sys.exit(0)
+		sys.exit(1)
+	END
+}
+
+@test "the memory of a front holds no private part of a key while it serves, that of a keys process does" {
+	[ "$(id -u)" = 0 ] || skip "only root may look into processes that are not dumpable"
+	local i pid
+	for i in 1 2 3; do opens_jwe; done
+	never holds "$(children front)"
+	never holds "$supervisor"
+	for pid in $(children keys); do holds "$pid"; done
+}
+
+@test "nobody but root looks into them: not dumpable, no new privileges, and what the kernel has of a sandbox" {
+	local pid
+	opens_jwe
+	for pid in $(children front) $(children keys); do
+		grep -qx 'NoNewPrivs:	1' "/proc/$pid/status"
+		is_sanitized "$TANGD" || grep -qx 'Seccomp:	2' "/proc/$pid/status"
+	done
+}
