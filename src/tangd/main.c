@@ -7,6 +7,7 @@
 #include "base/secret.h"
 #include "tangd/keygen.h"
 #include "tangd/listen.h"
+#include "tangd/manager.h"
 #include "tangd/rotate.h"
 #include "tangd/serve.h"
 #include "tangd/supervisor.h"
@@ -160,7 +161,9 @@ static int serve_all(const struct options *options, struct error *err)
 	if (keys_open(options->folder, &keys, err) < 0)
 		return EXIT_FAILURE;
 	keys_free(&keys);
-	count = listen_open(options->address, options->port, fds, err);
+	count = manager_sockets(fds, err);
+	if (count == 0)
+		count = listen_open(options->address, options->port, fds, err);
 	if (count < 0)
 		return EXIT_CANNOT_LISTEN;
 	return supervisor_run(&daemon, fds, count, err) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

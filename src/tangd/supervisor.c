@@ -8,6 +8,7 @@
 #include "tangd/front_process.h"
 #include "tangd/keys.h"
 #include "tangd/keys_process.h"
+#include "tangd/manager.h"
 #include "tangd/passing.h"
 
 #include <errno.h>
@@ -75,6 +76,8 @@ struct supervisor {
 	uint64_t fingerprint;	  /* of the folder when the newest generation was started */
 	int watch;		  /* inotify, -1: none */
 	int signals;
+	int watchdog_ms; /* how often to tell the manager that we are alive; 0: it does not ask */
+	struct deadline alive; /* when to do so */
 	bool stopping;
 };
 
@@ -289,6 +292,8 @@ static void hand_over(struct supervisor *supervisor)
 			(void)passing_send(supervisor->front[i].orders, &order, sizeof(order), fds,
 					   2);
 	}
+	if (!supervisor->served)
+		manager_tell("READY=1");
 	supervisor->served = true;
 	supervisor->missing = false;
 	forget_starting(supervisor);
@@ -429,12 +434,24 @@ static void wait_for_work(const struct supervisor *supervisor)
 
 	if (supervisor->wanted && deadline_left_ms(supervisor->when) < timeout)
 		timeout = deadline_left_ms(supervisor->when);
+	if (supervisor->watchdog_ms > 0 && deadline_left_ms(supervisor->alive) < timeout)
+		timeout = deadline_left_ms(supervisor->alive);
 	(void)poll(polled, 3, timeout);
+}
+
+/* The manager wants to know that we are not stuck. */
+static void tell_alive(struct supervisor *supervisor)
+{
+	if (supervisor->watchdog_ms == 0 || !deadline_passed(supervisor->alive))
+		return;
+	manager_tell("WATCHDOG=1");
+	supervisor->alive = deadline_in_ms(supervisor->watchdog_ms);
 }
 
 static void supervise(struct supervisor *supervisor)
 {
 	while (!supervisor->stopping) {
+		tell_alive(supervisor);
 		if (supervisor->wanted && deadline_passed(supervisor->when) &&
 		    supervisor->starting.workers == 0) {
 			start_fronts(supervisor);
@@ -476,6 +493,7 @@ static void stop_all(struct supervisor *supervisor)
 	const struct deadline deadline = deadline_in_ms(END_MS);
 	struct pollfd polled = {supervisor->signals, POLLIN, 0};
 
+	manager_tell("STOPPING=1");
 	forget_starting(supervisor);
 	close_listening(supervisor);
 	for (int i = 0; i < supervisor->fronts; i++)
@@ -542,6 +560,8 @@ int supervisor_run(const struct supervisor_options *options, const int *fds, int
 	supervisor.signals = open_signals(err);
 	if (supervisor.signals < 0)
 		return supervisor.signals;
+	supervisor.watchdog_ms = manager_watchdog_ms();
+	supervisor.alive = deadline_in_ms(0);
 	raise_descriptors();
 	watch_folder(&supervisor);
 	supervise(&supervisor);

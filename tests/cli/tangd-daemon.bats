@@ -259,3 +259,47 @@ holds() {
 		is_sanitized "$TANGD" || grep -qx 'Seccomp:	2' "/proc/$pid/status"
 	done
 }
+
+# activated COMMAND…: runs the server as a service manager does: a listening socket is handed over, and what it tells is in `told`.
+activated() {
+	"$python" - "$@" <<-'END' 3>&- &
+		import os, socket, sys, threading
+		listening = socket.socket()
+		listening.bind(("127.0.0.1", 0))
+		listening.listen(64)
+		told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+		told.bind("notify")
+		child = os.fork()
+		if child == 0:
+		    os.dup2(listening.fileno(), 3)
+		    os.set_inheritable(3, True)
+		    os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", NOTIFY_SOCKET=os.getcwd() + "/notify", WATCHDOG_USEC="400000")
+		    os.execv(sys.argv[1], sys.argv[1:])
+		open("port", "w").write(str(listening.getsockname()[1]))
+		open("pid", "w").write(str(child))
+		listening.close()
+		def listen():
+		    while True:
+		        text = told.recv(1000).decode()
+		        open("told", "a").write(text + "\n")
+		threading.Thread(target=listen, daemon=True).start()
+		sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+	END
+	manager=$!
+	started+=("$manager")
+}
+
+@test "handed over by a service manager: serves that socket, says when it is ready, alive and stopping" {
+	activated "$TANGD" -l "$PWD/keys"
+	told() { grep -q "$1" told 2>/dev/null; }
+	eventually told READY=1
+	url=http://127.0.0.1:$(<port)
+	[ "$(status_of "$url/adv")" = 200 ]
+	clevis encrypt tang "$(tang_config "$url")" -y <<<secret >jwe
+	opens_jwe
+	sleep 1
+	[ "$(grep -c WATCHDOG=1 told)" -ge 3 ]
+	kill -TERM "$(<pid)"
+	wait "$manager"
+	told STOPPING=1
+}
