@@ -18,12 +18,21 @@
 #include <time.h>
 #include <unistd.h>
 
-/* systemd's defaults for Accept=yes: MaxConnections, TriggerLimitBurst, TriggerLimitIntervalSec. */
-enum { CONNECTIONS_MAX = 64, BURST = 200, BURST_MS = 2000, LOOK_MS = 20, BACKLOG = 4096 };
+enum { CONNECTIONS_MAX = 64, BURST_MS = 2000, LOOK_MS = 20, BACKLOG = 4096 };
+
+/* systemd's defaults for Accept=yes (systemd.socket(5)): MaxConnections always, and in 2 s: */
+static const struct limits {
+	const char *name;
+	unsigned burst;
+	bool fails; /* TriggerLimitBurst: for good; else PollLimitBurst, which is met earlier: until the 2 s are over */
+} all_limits[] = {
+	{"fail", 200, true},   /* before version 255 */
+	{"pause", 150, false}, /* since then */
+};
 
 struct activator {
 	int listener;
-	bool limits;
+	const struct limits *limits; /* NULL: none */
 	char **command;
 	unsigned running;
 	unsigned burst;
@@ -62,8 +71,8 @@ static void serve(const struct activator *activator, int fd, const struct sockad
 	_exit(EXIT_FAILURE);
 }
 
-/* Says whether the unit still runs: past its limit it fails, and its socket is closed. */
-static bool count_activation(struct activator *activator)
+/* Says whether one more connection may be taken now. Past a limit that fails, the socket is closed. */
+static bool may_accept(struct activator *activator)
 {
 	int64_t now = now_ms();
 
@@ -71,7 +80,15 @@ static bool count_activation(struct activator *activator)
 		activator->burst_began_ms = now;
 		activator->burst = 0;
 	}
-	return !activator->limits || ++activator->burst <= BURST;
+	if (!activator->limits || activator->burst < activator->limits->burst)
+		return true;
+	if (activator->limits->fails) {
+		(void)fprintf(stderr, "activate: more than %u connections in %d ms: failed\n",
+			      activator->limits->burst, BURST_MS);
+		(void)close(activator->listener);
+		activator->listener = -1;
+	}
+	return false;
 }
 
 static void accept_one(struct activator *activator)
@@ -83,12 +100,8 @@ static void accept_one(struct activator *activator)
 
 	if (fd < 0)
 		return;
-	if (!count_activation(activator)) {
-		(void)fprintf(stderr, "activate: more than %d connections in %d ms: failed\n",
-			      BURST, BURST_MS);
-		(void)close(activator->listener);
-		activator->listener = -1;
-	} else if (!activator->limits || activator->running < CONNECTIONS_MAX) {
+	activator->burst++;
+	if (!activator->limits || activator->running < CONNECTIONS_MAX) {
 		child = fork();
 		if (child == 0)
 			serve(activator, fd, &peer);
@@ -103,25 +116,43 @@ static void reap(struct activator *activator)
 		activator->running--;
 }
 
+static int usage(void)
+{
+	(void)fputs(
+		"Usage: activate [-l fail | -l pause] PROGRAM [ARGUMENT…]\n"
+		"Runs the program for each connection to a free port of 127.0.0.1.\n"
+		"  -l  with systemd's limits for Accept=yes: 64 connections at once; fail: more than 200\n"
+		"      in 2 s end it (before version 255); pause: it takes no more than 150 in 2 s\n",
+		stderr);
+	return EXIT_FAILURE;
+}
+
+static bool read_arguments(int argc, char *argv[], struct activator *activator)
+{
+	bool limited = argc > 2 && strcmp(argv[1], "-l") == 0;
+
+	for (size_t i = 0; limited && i < sizeof(all_limits) / sizeof(*all_limits); i++)
+		if (strcmp(argv[2], all_limits[i].name) == 0)
+			activator->limits = &all_limits[i];
+	activator->command = argv + (limited ? 3 : 1);
+	return argc > 0 && *activator->command && **activator->command != '-' &&
+	       (!limited || activator->limits);
+}
+
 int main(int argc, char *argv[])
 {
-	struct activator activator = {.limits = argc > 1 && strcmp(argv[1], "-l") == 0};
+	struct activator activator = {0};
 
-	activator.command = argv + 1 + activator.limits;
-	if (argc < 2 + activator.limits) {
-		(void)fputs("Usage: activate [-l] PROGRAM [ARGUMENT…]\n"
-			    "Runs the program for each connection to a free port of 127.0.0.1.\n"
-			    "  -l  with the limits that systemd has for Accept=yes\n",
-			    stderr);
-		return EXIT_FAILURE;
-	}
+	if (!read_arguments(argc, argv, &activator))
+		return usage();
 	activator.listener = open_listener();
 	if (activator.listener < 0) {
 		(void)fprintf(stderr, "activate: %s\n", strerror(errno));
 		return EXIT_FAILURE;
 	}
 	for (;;) {
-		struct pollfd polled = {activator.listener, POLLIN, 0};
+		bool takes = may_accept(&activator);
+		struct pollfd polled = {takes ? activator.listener : -1, POLLIN, 0};
 
 		(void)poll(&polled, 1, LOOK_MS);
 		reap(&activator);

@@ -85,12 +85,17 @@ start_activate() {
 	grep -qxE '(closed|reset) [1-9][0-9]*' <<<"$output"
 }
 
-@test "a unit past systemd's limits fails, and refuses" {
-	start_activate -l "$TANGD" "$keys"
-	call storm boot -n 250 -s 3 "$url"
+@test "a socket unit past systemd's limits: it fails, or makes its clients wait" {
+	start_activate -l fail "$TANGD" "$keys"
+	call storm boot -n 250 -s 2 "$url"
 	[ "$status" = 1 ]
 	grep -q failed activate.log
 	grep -qx 'refused [1-9][0-9]*' <<<"$output"
+	start_activate -l pause "$TANGD" "$keys"
+	call storm load -f -n 4 -s 3 "$url"
+	succeeds
+	tells refused 0 reset 0 closed 0
+	[ "$(sed -n 's/^answers //p' <<<"$output")" -lt 320 ]
 }
 
 @test "nobody there, or a strange command: exit 1 and 2" {

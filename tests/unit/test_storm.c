@@ -77,7 +77,7 @@ static void test_right_answers_are_accepted_again_and_again(void **state)
 
 		begin_on(curves[i], &fixture);
 		assert_int_equal(fixture.questions.curve, curves[i]);
-		for (size_t j = 0; j < 2 * QUESTIONS; j++) {
+		for (size_t j = 0; j < (size_t)2 * QUESTIONS; j++) {
 			struct question *question = &fixture.questions.question[j % QUESTIONS];
 			FREE_AUTO char *answer = answer_to(&fixture, question);
 
@@ -209,7 +209,7 @@ static pid_t burning_child(bool lives)
 		unit_child_begin(parent);
 		burn();
 		(void)!write(ready[1], "", 1);
-		while (lives)
+		if (lives)
 			(void)pause();
 		_exit(0);
 	}
