@@ -8,11 +8,11 @@ BUILD ?=
 export SUITE BUILD
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build check vm-check lint format demo demo-boot bench fuzz install clean distclean
+.PHONY: help deps build check vm-check lint format demo demo-boot bench bench-storm fuzz install clean distclean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
-	@echo "  With SUITE=trixie, build, check, vm-check, bench and demo-boot do their work for Debian 13."
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@echo "  With SUITE=trixie, build, check, vm-check, bench, bench-storm and demo-boot do their work for Debian 13."
 
 deps: ## Install what building, testing and the demos need (silent when all is there)
 	@tools/deps build demo check vm
@@ -38,8 +38,11 @@ demo: ## Bind an encrypted disk to a key server and open it with nobody typing
 demo-boot: ## Boot a whole encrypted machine with nobody typing
 	@tools/demo boot
 
-bench: ## Measure, side by side with the distribution's clevis
+bench: ## Measure, side by side with the distribution's clevis and tang
 	@tools/bench
+
+bench-storm: ## Measure the key server only: 10,000 nodes at once (some two minutes)
+	@tools/bench storm
 
 fuzz: ## Run libFuzzer on every parser of bytes from outside, a minute each
 	@tools/fuzz
