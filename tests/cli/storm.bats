@@ -57,7 +57,7 @@ start_activate() {
 	start_tangd "$keys"
 	call storm idle -n 20 -p "$tangd_pid" "$url"
 	succeeds
-	tells answers 20 open 20 open_processes 1
+	tells answers 20 open 20 open_processes "$(($(nproc) + 2))"
 	grep -qxE 'open_memory_kb [1-9][0-9]{3,}' <<<"$output"
 }
 
