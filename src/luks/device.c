@@ -38,7 +38,7 @@ int device_error(struct luks_device *device, int code, const char *what, struct 
 
 static int load(struct luks_device *device, struct error *err)
 {
-	struct stat st;
+	struct stat st = {0};
 	int rc = access(device->path, R_OK) == 0 && stat(device->path, &st) == 0 ? 0 : -errno;
 
 	/* The library would open it, and with a FIFO wait for ever. */
