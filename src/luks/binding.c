@@ -39,6 +39,11 @@ int luks_list(struct luks_device *device, struct luks_bindings *bindings, struct
 	return rc;
 }
 
+json_t *luks_list_damaged(struct luks_device *device)
+{
+	return device->format->list_damaged(device);
+}
+
 int luks_find(struct luks_device *device, int keyslot, struct luks_binding *binding,
 	      struct error *err)
 {
