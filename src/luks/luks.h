@@ -250,7 +250,8 @@ void luks_paths_free(struct luks_paths *paths);
 /*
  * Finds the block devices that hold LUKS and are not open: they have no holder, and no mapped device has their UUID. In the order
  * of their names. `sysfs` and `dev` are where those are mounted: "/sys", "/dev".
- * Returns 0 with `paths`; -EACCES with `err` filled when a device may not be read, -errno when there is no list of devices, -ENOMEM.
+ * Returns 0 with `paths`, and `err` filled when a device may not be read; -EACCES when none was found and one may not, -errno when there
+ * is no list of devices, -ENOMEM, `err` filled.
  */
 int luks_find_locked(const char *sysfs, const char *dev, struct luks_paths *paths,
 		     struct error *err);

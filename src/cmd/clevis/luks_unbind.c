@@ -53,14 +53,14 @@ static int read_options(int argc, char *argv[], struct options *options)
 
 /*
  * Says with 0 that the keyslot has a binding; with 1 that it has none and is free, but there are tokens whose keyslot
- * was removed by other means: one of them may have been its. On LUKS1 what is left says by its number whose it was.
+ * was removed by other means: one of them may have been its; or, on LUKS1, what was to take its place.
  */
 static int find_bound(struct luks_device *device, int keyslot, struct error *err)
 {
 	struct error why = {0};
 	int rc = luks_check_bound(device, keyslot, &why);
 
-	if (rc == -ENOENT && luks_version(device) == 2 && luks_is_free_keyslot(device, keyslot) &&
+	if (rc == -ENOENT && luks_is_free_keyslot(device, keyslot) &&
 	    luks_count_orphans(device) > 0)
 		return 1;
 	return rc < 0 ? error_set(err, rc, "No clevis slot detected on device %s:%d! (%s)",
