@@ -39,6 +39,11 @@ int luks_list(struct luks_device *device, struct luks_bindings *bindings, struct
 	return rc;
 }
 
+json_t *luks_list_damaged(struct luks_device *device)
+{
+	return device->format->list_damaged(device);
+}
+
 int luks_find(struct luks_device *device, int keyslot, struct luks_binding *binding,
 	      struct error *err)
 {
@@ -55,7 +60,7 @@ int luks_find(struct luks_device *device, int keyslot, struct luks_binding *bind
 		(void)json_incref(binding->jwe);
 		return 0;
 	}
-	/* A damaged token may be the one that was meant. */
+	/* A damaged one may be the one that was meant. */
 	if (why.code < 0)
 		return error_set(err, -ENOENT, "%s", why.text);
 	return error_set(err, -ENOENT, "luks: %s: no Clevis binding in keyslot %d", device->path,

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is known of a device's bindings without opening one. */
+/* Whether a device is bound by a pin and configuration already, told without opening a binding. */
 #include "luks/format.h"
 
-#include "base/json.h"
-
 #include <errno.h>
-#include <string.h>
 
 /* The keyslot of a binding that agrees: the wanted one, if it does, else the first; -1 for none. */
 static int find_agreeing(const struct luks_bindings *all, const struct luks_bind *wanted)
@@ -43,9 +40,4 @@ int luks_check_unbound(struct luks_device *device, const struct luks_bind *wante
 				 device->path, found, wanted->keyslot);
 	return error_set(err, -EALREADY, "%s is already bound by this configuration in slot %d",
 			 device->path, found);
-}
-
-json_t *luks_list_damaged(struct luks_device *device)
-{
-	return device->format->list_damaged(device);
 }

@@ -50,6 +50,9 @@ PASS_ON(int, crypt_keyslot_add_by_volume_key,
 	 const char *passphrase, size_t passphrase_size),
 	(cd, keyslot, key, key_size, passphrase, passphrase_size))
 PASS_ON(int, crypt_keyslot_destroy, (struct crypt_device * cd, int keyslot), (cd, keyslot))
+PASS_ON(int, crypt_keyslot_get_pbkdf,
+	(struct crypt_device * cd, int keyslot, struct crypt_pbkdf_type *pbkdf),
+	(cd, keyslot, pbkdf))
 PASS_ON(int, crypt_keyslot_max, (const char *type), (type))
 PASS_ON(int, crypt_keyslot_set_priority,
 	(struct crypt_device * cd, int keyslot, crypt_keyslot_priority priority),
@@ -126,6 +129,7 @@ static const struct {
 	ENTRY(crypt_activate_by_passphrase),
 	ENTRY(crypt_keyslot_add_by_volume_key),
 	ENTRY(crypt_keyslot_destroy),
+	ENTRY(crypt_keyslot_get_pbkdf),
 	ENTRY(crypt_keyslot_max),
 	ENTRY(crypt_keyslot_set_priority),
 	ENTRY(crypt_keyslot_status),

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void keep_message(int level, const char *message, void *arg)
@@ -37,7 +38,12 @@ int device_error(struct luks_device *device, int code, const char *what, struct 
 
 static int load(struct luks_device *device, struct error *err)
 {
-	int rc = access(device->path, R_OK) == 0 ? 0 : -errno;
+	struct stat st = {0};
+	int rc = access(device->path, R_OK) == 0 && stat(device->path, &st) == 0 ? 0 : -errno;
+
+	/* The library would open it, and with a FIFO wait for ever. */
+	if (rc == 0 && !S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		rc = -ENOTBLK;
 
 	/* The library has one code for all reasons. */
 	if (rc == 0)

@@ -132,6 +132,15 @@ int draft_write_keyslot(struct luks_device *device, const struct secret *volume_
 	return is_luks1 ? 0 : draft_prefer_keyslot(device, keyslot, err);
 }
 
+bool draft_is_cheap(struct luks_device *device, int keyslot)
+{
+	struct crypt_pbkdf_type pbkdf = {0};
+
+	return crypt_keyslot_get_pbkdf(device->crypt, keyslot, &pbkdf) == 0 && pbkdf.type &&
+	       strcmp(pbkdf.type, CRYPT_KDF_PBKDF2) == 0 &&
+	       pbkdf.iterations <= DRAFT_ITERATIONS + DRAFT_SPARE_ITERATIONS;
+}
+
 int draft_kill_keyslot(struct luks_device *device, int keyslot, struct error *err)
 {
 	int rc = device_keyslot_in_use(device, keyslot)

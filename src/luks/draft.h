@@ -17,6 +17,9 @@ struct draft {
 /* The passphrase is random, so a costly key derivation would protect nothing. */
 enum { DRAFT_ITERATIONS = 1000 };
 
+/* How many more a spare keyslot of LUKS1 may have: enough to tell it from a person's, and a matter of milliseconds. */
+enum { DRAFT_SPARE_ITERATIONS = 16384 };
+
 #define DRAFT_NONE \
 	((struct draft){.keyslot = -1, .token = -1, .iterations = DRAFT_ITERATIONS, .replaces = -1})
 #define DRAFT_AUTO __attribute__((cleanup(draft_free)))
@@ -56,6 +59,12 @@ int draft_write_keyslot(struct luks_device *device, const struct secret *volume_
 
 /* Gives a LUKS2 keyslot its priority. Returns 0, -errno with `err` filled. */
 int draft_prefer_keyslot(struct luks_device *device, int keyslot, struct error *err);
+
+/*
+ * Says whether a keyslot costs no more to open than those that we write. What a mark in the header says of a keyslot anybody may have
+ * written; one that protects a person's passphrase costs more, and goes on no mark's word.
+ */
+bool draft_is_cheap(struct luks_device *device, int keyslot);
 
 /* Removes a keyslot that is in use. Returns 0, also where it is not; -errno with `err` filled. */
 int draft_kill_keyslot(struct luks_device *device, int keyslot, struct error *err);

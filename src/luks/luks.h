@@ -49,8 +49,8 @@ const char *luks_path(const struct luks_device *device);
 const char *luks_uuid(const struct luks_device *device);
 
 /*
- * A binding, and the marks that its token carries while a command is at work on it, so that after a power cut the next one
- * can tell what it finds; each a keyslot, -1 for no mark.
+ * A binding, and the marks that its token, or on LUKS1 its slot of luksmeta, carries while a command is at work on it, so that
+ * after a power cut the next one can tell what it finds; each a keyslot, -1 for no mark. LUKS1 has `replaces` alone.
  */
 struct luks_binding {
 	int keyslot;
@@ -126,8 +126,8 @@ int luks_check_unbound(struct luks_device *device, const struct luks_bind *wante
 		       struct error *err);
 
 /*
- * Adds a binding: seals a new random passphrase, proves that the servers give it back, finds room for keyslot and token, and
- * only then writes: keyslot, token, and reads both back. When a step fails, what was written is undone.
+ * Adds a binding: seals a new random passphrase, proves that the servers give it back, finds room for keyslot and JWE, and
+ * only then writes both, and reads them back. When a step fails, what was written is undone.
  * With a configuration that is sealed offline (`adv`), servers that do not answer are no failure: `*unproved` then tells why.
  * Returns the new keyslot; negative with the context's error filled: -ENOSPC for no room, -EEXIST for a slot or token in use,
  * the codes of pin_seal(), and with `unless_bound` those of luks_check_unbound().
@@ -250,7 +250,8 @@ void luks_paths_free(struct luks_paths *paths);
 /*
  * Finds the block devices that hold LUKS and are not open: they have no holder, and no mapped device has their UUID. In the order
  * of their names. `sysfs` and `dev` are where those are mounted: "/sys", "/dev".
- * Returns 0 with `paths`; -EACCES with `err` filled when a device may not be read, -errno when there is no list of devices, -ENOMEM.
+ * Returns 0 with `paths`, and `err` filled when a device may not be read; -EACCES when none was found and one may not, -errno when there
+ * is no list of devices, -ENOMEM, `err` filled.
  */
 int luks_find_locked(const char *sysfs, const char *dev, struct luks_paths *paths,
 		     struct error *err);

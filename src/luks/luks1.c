@@ -332,13 +332,13 @@ static int orphans_max(void)
 	return crypt_keyslot_max(CRYPT_LUKS1);
 }
 
+/* What is left of a binding says by its number whose it was; what was to take a place does not. */
 static bool is_orphan(struct luks_device *device, int slot)
 {
 	METADATA_AUTO struct metadata found = {0};
 
 	return !device_keyslot_in_use(device, slot) &&
-	       metadata_read(device, slot, &found, NULL) == 0 &&
-	       (found.kind == METADATA_BOUND || found.kind == METADATA_PENDING);
+	       metadata_read(device, slot, &found, NULL) == 0 && found.kind == METADATA_PENDING;
 }
 
 const struct luks_format luks1_format = {

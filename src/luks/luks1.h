@@ -91,6 +91,13 @@ int luks1_rebind(struct luks_device *device, struct pin_context *context,
 void luks1_tidy(struct luks_device *device, struct pin_context *context);
 
 /*
+ * Says whether the keyslot that a pending binding replaces may go by what the mark alone says: there is none, or the passphrase opens
+ * it, or it is as cheap as ours.
+ */
+bool luks1_may_replace(struct luks_device *device, const struct pending *pending,
+		       const struct secret *passphrase);
+
+/*
  * Goes on with a rebinding whose pending binding stands, proved, in slot `spare`: it takes the place of the one that it replaces,
  * and the spare goes. What is done already is left as it is. Returns 0; -ENOSPC with nothing changed when the JWE does not fit
  * into its place; -EBUSY when somebody has taken the place since, -errno; `err` filled.

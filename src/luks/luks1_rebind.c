@@ -23,9 +23,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-/* How many more than others a spare keyslot may have: enough to tell it from a person's, and a matter of milliseconds. */
-enum { SPARE_ITERATIONS = 16384 };
-
 /* Slot 6 of the header stands across two sectors: one cut may leave half of it. It comes last. */
 static const int slots_in_order[] = {0, 1, 2, 3, 4, 5, 7, 6};
 
@@ -74,26 +71,45 @@ static int move_metadata(struct luks_device *device, int place, const char *text
 	return rc;
 }
 
-/* Step 3. A keyslot of another salt than the one that was to go is somebody's who has added it since. */
+/* A keyslot of another salt than the one that was to go is somebody's who has added it since: its metadata, too, is not ours to touch. */
+static int check_place(struct luks_device *device, const struct pending *pending,
+		       const struct secret *passphrase, struct error *err)
+{
+	struct keyslot_sign sign;
+	int place = pending->replaces;
+	int rc;
+
+	if (!device_keyslot_in_use(device, place) ||
+	    luks_test_passphrase(device, place, passphrase, NULL) >= 0)
+		return 0;
+	rc = luks1_read_sign(device, place, &sign, err);
+	if (rc == 0 && memcmp(sign.salt, pending->salt, SALT_SIZE) != 0)
+		rc = error_set(err, -EBUSY, "luks: %s: keyslot %d is in use by something else",
+			       device->path, place);
+	return rc;
+}
+
+bool luks1_may_replace(struct luks_device *device, const struct pending *pending,
+		       const struct secret *passphrase)
+{
+	int place = pending->replaces;
+
+	return !device_keyslot_in_use(device, place) || draft_is_cheap(device, place) ||
+	       luks_test_passphrase(device, place, passphrase, NULL) >= 0;
+}
+
+/* Step 3. */
 static int move_keyslot(struct luks_device *device, const struct pending *pending,
 			const struct secret *passphrase, const struct secret *volume_key,
 			struct error *err)
 {
-	struct keyslot_sign sign;
 	int place = pending->replaces;
-	int rc = 0;
+	int rc;
 
-	if (device_keyslot_in_use(device, place)) {
-		if (luks_test_passphrase(device, place, passphrase, NULL) >= 0)
-			return 0;
-		rc = luks1_read_sign(device, place, &sign, err);
-		if (rc == 0 && memcmp(sign.salt, pending->salt, SALT_SIZE) != 0)
-			rc = error_set(err, -EBUSY,
-				       "luks: %s: keyslot %d is in use by something else",
-				       device->path, place);
-		if (rc == 0)
-			rc = draft_kill_keyslot(device, place, err);
-	}
+	if (device_keyslot_in_use(device, place) &&
+	    luks_test_passphrase(device, place, passphrase, NULL) >= 0)
+		return 0;
+	rc = draft_kill_keyslot(device, place, err);
 	return rc < 0 ? rc
 		      : draft_write_keyslot(device, volume_key, place, DRAFT_ITERATIONS, passphrase,
 					    err);
@@ -106,6 +122,8 @@ int luks1_take_the_place(struct luks_device *device, int spare, const struct pen
 	FREE_AUTO char *text = NULL;
 	int rc = jose_jwe_format_compact(pending->jwe, &text, err);
 
+	if (rc == 0)
+		rc = check_place(device, pending, passphrase, err);
 	if (rc == 0)
 		rc = move_metadata(device, pending->replaces, text, err);
 	if (rc == 0)
@@ -126,7 +144,7 @@ static int sign_spare(const struct luks_device *device, struct draft *draft,
 
 	if (getrandom(&drawn, sizeof(drawn), 0) != (ssize_t)sizeof(drawn))
 		return error_set(err, -EIO, "no random numbers to be had: %s", strerror(errno));
-	draft->iterations = DRAFT_ITERATIONS + 1U + drawn % SPARE_ITERATIONS;
+	draft->iterations = DRAFT_ITERATIONS + 1U + drawn % DRAFT_SPARE_ITERATIONS;
 	pending->iterations = draft->iterations;
 	if (luks1_read_sign(device, draft->replaces, &old, err) < 0)
 		return -EIO;

@@ -10,7 +10,7 @@ int luks1_remove_spare(struct luks_device *device, int spare, const struct pendi
 	struct keyslot_sign sign;
 	int rc = luks1_read_sign(device, spare, &sign, err);
 
-	if (rc == 0 && sign.iterations == pending->iterations)
+	if (rc == 0 && sign.iterations == pending->iterations && draft_is_cheap(device, spare))
 		rc = draft_kill_keyslot(device, spare, err);
 	return rc < 0 ? rc : metadata_wipe(device, spare, err);
 }
@@ -38,6 +38,11 @@ static int resume(struct luks_device *device, struct pin_context *context, int s
 		return luks1_remove_spare(device, spare, pending, context->err);
 	if (rc < 0)
 		return rc;
+	if (!still_opens && !luks1_may_replace(device, pending, &passphrase))
+		return error_set(context->err, -EBUSY,
+				 "luks: %s: keyslot %d, which it was to replace, may be a "
+				 "person's; remove one of them",
+				 device->path, pending->replaces);
 	if (!still_opens)
 		return luks1_take_the_place(device, spare, pending, &passphrase, &key,
 					    context->err);
@@ -76,6 +81,9 @@ void luks1_tidy(struct luks_device *device, struct pin_context *context)
 		if (place >= 0)
 			waited_for |= 1U << place;
 	}
+	/* Servers were waited for: a keyslot may have been added since. */
+	if (luks_reload(device, NULL) < 0)
+		return;
 	for (int slot = 0; slot < device_keyslots(device); slot++)
 		if (!device_keyslot_in_use(device, slot) && (waited_for & 1U << slot) == 0)
 			(void)metadata_wipe(device, slot, NULL);

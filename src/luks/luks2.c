@@ -107,8 +107,14 @@ static int unbind_each(struct luks_device *device, int keyslot, bool spares, str
 	for (int token = 0; rc == 0 && token < token_max(); token++) {
 		LUKS_BINDING_AUTO struct luks_binding binding = LUKS_BINDING_NONE;
 
-		if (token_read(device, token, &binding, NULL) == 0 &&
-		    (spares ? binding.replaces : binding.keyslot) == keyslot)
+		if (token_read(device, token, &binding, NULL) < 0 ||
+		    (spares ? binding.replaces : binding.keyslot) != keyslot)
+			continue;
+		/* Nobody has asked for another keyslot to go than this one, but a mark. */
+		if (binding.keyslot < 0)
+			binding.intended = -1;
+		if (binding.keyslot == keyslot || binding.keyslot < 0 ||
+		    token_may_kill(device, token, binding.keyslot))
 			rc = token_unbind(device, &binding, err);
 	}
 	return rc;

@@ -32,6 +32,12 @@ int token_check_room(struct luks_device *device, const char *text, struct error 
 int token_write(struct luks_device *device, const struct luks_binding *binding, struct error *err);
 
 /*
+ * Says whether a keyslot may be killed because `token` names it, though its passphrase is not at hand: it is as cheap as ours, and
+ * no other token names it, of whatever type.
+ */
+bool token_may_kill(struct luks_device *device, int token, int keyslot);
+
+/*
  * Removes a binding that is known to be ours: the keyslots that its token names, and then the token. One whose keyslot was only intended
  * must be proved to be ours first; its token then names it, so that a cut in the middle of killing it leaves no doubt. Returns 0,
  * -errno with `err` filled.

@@ -55,7 +55,22 @@ static void remove_intended(struct luks_device *device, struct pin_context *cont
 static bool remove_left(struct luks_device *device, const struct luks_binding *binding)
 {
 	return crypt_token_is_assigned(device->crypt, binding->token, binding->left) != 0 ||
+	       !token_may_kill(device, binding->token, binding->left) ||
 	       draft_kill_keyslot(device, binding->left, NULL) == 0;
+}
+
+/*
+ * Whether the keyslot that a binding replaces may go by what the marks alone say: there is none, or the passphrase opens it, or it is
+ * as cheap as ours and bound by one token of ours alone.
+ */
+static bool may_replace(struct luks_device *device, int place, const struct secret *passphrase)
+{
+	LUKS_BINDING_AUTO struct luks_binding old = LUKS_BINDING_NONE;
+
+	return !device_keyslot_in_use(device, place) ||
+	       luks_test_passphrase(device, place, passphrase, NULL) >= 0 ||
+	       (luks_find(device, place, &old, NULL) == 0 &&
+		token_may_kill(device, old.token, place));
 }
 
 /* Of a binding that was to take another's place: takes back what was only begun, or else goes on to the end. */
@@ -74,6 +89,13 @@ static int resume(struct luks_device *device, struct pin_context *context,
 	/* A spare that does not open was killed by half: its token would not name it any more, were it somebody else's. */
 	if (rc < 0 && rc != -EPERM)
 		return rc;
+	if (rc < 0 && !token_may_kill(device, spare->token, spare->keyslot))
+		return rc;
+	if (rc >= 0 && !still_opens && !may_replace(device, spare->replaces, &passphrase))
+		return error_set(context->err, -EBUSY,
+				 "luks: %s: keyslot %d, which it was to replace, may be a "
+				 "person's; remove one of them",
+				 device->path, spare->replaces);
 	if (rc >= 0 && !still_opens)
 		return luks2_take_the_place(device, spare, &passphrase, &key, context->err);
 	return token_unbind(device, spare, context->err);
@@ -99,7 +121,8 @@ static void tidy_token(struct luks_device *device, struct pin_context *context,
 	}
 	/* It was found to be ours, and to be removed. */
 	if (binding->keyslot == binding->intended) {
-		(void)token_unbind(device, binding, NULL);
+		if (token_may_kill(device, binding->token, binding->keyslot))
+			(void)token_unbind(device, binding, NULL);
 		return;
 	}
 	if (binding->left < 0 || !remove_left(device, binding))
@@ -113,7 +136,11 @@ void luks2_tidy(struct luks_device *device, struct pin_context *context)
 	for (int token = 0; token < token_max(); token++) {
 		LUKS_BINDING_AUTO struct luks_binding binding = LUKS_BINDING_NONE;
 
-		if (token_read(device, token, &binding, NULL) == 0)
-			tidy_token(device, context, &binding);
+		if (token_read(device, token, &binding, NULL) < 0)
+			continue;
+		tidy_token(device, context, &binding);
+		/* Servers were waited for: the next must not write over what somebody has written since. */
+		if (luks_reload(device, NULL) < 0)
+			return;
 	}
 }

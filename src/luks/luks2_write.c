@@ -21,12 +21,21 @@ int token_write(struct luks_device *device, const struct luks_binding *binding, 
 	return rc < 0 ? device_error(device, rc, "cannot write the token", err) : 0;
 }
 
+bool token_may_kill(struct luks_device *device, int token, int keyslot)
+{
+	for (int other = 0; other < token_max(); other++)
+		if (other != token && crypt_token_is_assigned(device->crypt, other, keyslot) == 0)
+			return false;
+	return draft_is_cheap(device, keyslot);
+}
+
 /* The library takes a keyslot out of the token together with its key. */
 int token_unbind(struct luks_device *device, struct luks_binding *binding, struct error *err)
 {
 	const bool is_left = binding->left >= 0 &&
 			     crypt_token_is_assigned(device->crypt, binding->token,
-						     binding->left) == 0;
+						     binding->left) == 0 &&
+			     token_may_kill(device, binding->token, binding->left);
 	int rc = 0;
 
 	if (binding->keyslot < 0 && binding->intended >= 0) {

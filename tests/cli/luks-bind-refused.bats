@@ -70,8 +70,8 @@ usage_of_bind() { # TEXT ARGUMENT…
 }
 
 @test "standard input at its end, or with a line without end" {
-	refuses_to_bind 'standard input is at its end' -y -k - tang "$config" </dev/null
-	refuses_to_bind 'standard input is at its end' -y tang "$config" </dev/null
+	refuses_to_bind 'no passphrase: standard input is at its end' -y -k - tang "$config" </dev/null
+	refuses_to_bind 'no passphrase: standard input is at its end' -y tang "$config" </dev/null
 	head -c 100000 /dev/zero | tr '\0' x >long
 	refuses_to_bind 'longer than' -y -k - tang "$config" <long
 }

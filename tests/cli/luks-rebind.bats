@@ -195,7 +195,7 @@ Binding regenerated successfully" ]]
 	call clevis luks edit -d "$disk" -s 1 -c "$(tang_config "$url")"
 	fails 1 'No changes detected; exiting'
 	call clevis luks edit -d "$disk" -s 1 -c '{bad'
-	fails 1 'Invalid configuration given as parameter with -c' "Unable to update binding in $disk:1. Operation cancelled."
+	fails 1 'Invalid configuration given as parameter with -c: Configuration is malformed; it should be valid JSON (' "Unable to update binding in $disk:1. Operation cancelled."
 	call clevis luks edit -d "$disk" -s 0 -c '{}'
 	[ "$status" = 1 ]
 	[ "$(sha "$disk")" = "$before" ]

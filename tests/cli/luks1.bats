@@ -130,6 +130,7 @@ lay_pending() {
 		[[ $stderr == *"Do you wish to initialize $disk? [yn] "*"Error adding new binding to $disk" ]]
 		[ "$(sha "$disk")" = "$before" ]
 	done
+	[ "${stderr_lines[-2]}" = "clevis-luks-bind: $disk: standard input is at its end: nobody said yes; -f does not ask" ]
 	call clevis luks bind -k - -d "$disk" tang "$config" <"$pass"
 	[ "$status" = 2 ]
 	[[ ${stderr_lines[0]} == "Cannot use '-k-' without '-f' or '-y' unless already initialized!" ]]
@@ -231,6 +232,17 @@ lay_pending() {
 	succeeds
 	bind -s 5
 	slots_are '0 active empty' '5 active bound'
+}
+
+@test "unbind of an empty slot leaves another slot's leftover alone" {
+	local before
+	bind
+	bind
+	cryptsetup luksKillSlot -q --key-file "$pass" "$disk" 2
+	before=$(sha "$disk")
+	call clevis luks unbind -f -d "$disk" -s 5
+	fails 1 "The LUKSMeta slot 5 on device $disk is already empty."
+	[ "$(sha "$disk")" = "$before" ]
 }
 
 @test "unbind: keyslot and metadata; the person's slot and an empty one are refused" {

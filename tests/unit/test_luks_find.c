@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* luks/find.c: which devices wait to be opened, on machines that are made up in a folder. */
+/* luks/find_locked.c: which devices wait to be opened, on machines that are made up in a folder. */
 #include "unit.h"
 
 #include "luks/luks.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unit.h"
 
+#include "base/file.h"
 #include "jose/b64.h"
 
 #include <dirent.h>
@@ -15,6 +16,9 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+/* Most of a document that is read, bytes. */
+enum { DOCUMENT_MAX = 1024 * 1024 };
 
 void unit_begin(int argc, char *argv[])
 {
@@ -77,6 +81,19 @@ json_t *vector_read(const char *name)
 	if (!json)
 		fail_msg("%s: %s", path, why.text);
 	return json;
+}
+
+char *document_read(const char *name)
+{
+	char path[4096];
+	char *text = NULL;
+	size_t size = 0;
+	struct error why = {0};
+
+	(void)snprintf(path, sizeof(path), "%s/../../docs/%s", UNIT_VECTORS, name);
+	if (file_read(path, DOCUMENT_MAX, &text, &size, &why) < 0)
+		fail_msg("%s: %s", path, why.text);
+	return text;
 }
 
 json_t *json_at(const json_t *json, const char *path)

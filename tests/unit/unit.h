@@ -33,6 +33,9 @@ json_t *json_of(const char *text);
 /* The file of tests/vectors/. The caller's. */
 json_t *vector_read(const char *name);
 
+/* The text of a file of docs/. malloc'd, the caller's. */
+char *document_read(const char *name);
+
 /* The value at a path of member names and array indices ("curves/P-256/order", "items/0"), inside `json`; it must be there. */
 json_t *json_at(const json_t *json, const char *path);
 const char *text_at(const json_t *json, const char *path);

@@ -219,10 +219,15 @@ static int read_line_hidden(const char *prompt, struct secret *line, struct erro
 
 int args_passphrase(const char *path, struct secret *passphrase, struct error *err)
 {
+	int rc;
+
 	if (path && strcmp(path, "-") != 0)
 		return file_read_secret(path, PASSPHRASE_FILE_MAX, passphrase, err);
 	if (isatty(STDIN_FILENO))
 		return read_line_hidden("Enter existing LUKS password: ", passphrase, err);
-	return fd_read_secret_line(STDIN_FILENO, "standard input", PASSPHRASE_LINE_MAX, passphrase,
-				   err);
+	rc = fd_read_secret_line(STDIN_FILENO, "standard input", PASSPHRASE_LINE_MAX, passphrase,
+				 err);
+	if (rc < 0)
+		error_prefix(err, "no passphrase: ");
+	return rc;
 }

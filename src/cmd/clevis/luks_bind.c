@@ -182,6 +182,8 @@ static int ask_to_initialise(const char *device)
 		(void)fprintf(stderr, "Do you wish to initialize %s? [yn] ", device);
 		answer = read_answer();
 	} while (answer >= 0 && (answer == '\0' || !strchr("yYnN", answer)));
+	if (answer < 0)
+		(void)fputs("\n", stderr); /* what went wrong gets a line of its own */
 	return answer < 0 ? answer : answer == 'y' || answer == 'Y';
 }
 
@@ -198,7 +200,10 @@ static int agree_to_initialise(struct options *options, struct luks_device *devi
 			"Cannot use '-k-' without '-f' or '-y' unless already initialized!");
 	rc = ask_to_initialise(options->device);
 	if (rc < 0)
-		return error_set(err, rc, "standard input is at its end: nobody said yes");
+		return error_set(
+			err, rc,
+			"%s: standard input is at its end: nobody said yes; -f does not ask",
+			options->device);
 	options->initialise = rc > 0;
 	return rc > 0 ? 0 : error_set(err, -ECANCELED, "nothing was changed");
 }

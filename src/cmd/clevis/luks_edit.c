@@ -158,8 +158,10 @@ static int edit(const struct options *options, struct error *err)
 	if (rc < 0)
 		return rc;
 	shown = pin_without_trust(bound.config);
-	if (options->config && args_config(options->config, &config, err) < 0)
-		return error_set(err, -EINVAL, "Invalid configuration given as parameter with -c");
+	if (options->config)
+		rc = args_config(options->config, &config, err);
+	if (rc < 0)
+		error_prefix(err, "Invalid configuration given as parameter with -c: ");
 	if (!options->config)
 		rc = ask_editor(shown, &config, err);
 	if (rc < 0)

@@ -67,7 +67,9 @@ int luks_regen(const struct rebinding *rebinding, struct error *err)
 	if (!rebinding->quiet) {
 		rc = rebind_ask("Do you want to proceed? [ynYN] ");
 		if (rc < 0)
-			return error_set(err, rc, "standard input is at its end: nobody said yes");
+			return error_set(err, rc,
+					 "standard input is at its end: nobody said yes; -q does "
+					 "not ask");
 		if (rc == 0)
 			return 0;
 	}

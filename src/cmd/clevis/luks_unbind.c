@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* clevis luks unbind: removes a binding from a device, keyslot and token. */
+/* clevis luks unbind: removes a binding from a device: its keyslot, and what bound it. */
 #include "base/log.h"
 #include "cmd/clevis/args.h"
 #include "cmd/clevis/commands.h"
@@ -53,7 +53,7 @@ static int read_options(int argc, char *argv[], struct options *options)
 
 /*
  * Says with 0 that the keyslot has a binding; with 1 that it has none and is free, but there are tokens whose keyslot
- * was removed by other means: one of them may have been its.
+ * was removed by other means: one of them may have been its; or, on LUKS1, what was to take its place.
  */
 static int find_bound(struct luks_device *device, int keyslot, struct error *err)
 {

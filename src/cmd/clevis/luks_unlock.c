@@ -179,6 +179,9 @@ static int unlock_all(const struct unlocking *unlocking)
 		log_error("%s", err.text);
 		return EXIT_FAILURE;
 	}
+	if (err.code < 0)
+		log_warning("%s", err.text);
+	err = (struct error){0};
 	failed = unlock_many(unlocking, (const char *const *)paths.path, paths.count, &context,
 			     &unbound);
 	if (unbound == paths.count)

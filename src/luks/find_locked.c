@@ -155,6 +155,8 @@ static int add_if_locked(const struct finding *finding, const char *name, struct
 	rc = make_path(finding, name, &path, err);
 	if (rc == 0)
 		rc = read_uuid(path, uuid, err);
+	if (rc == -EACCES)
+		return 0;
 	if (rc <= 0 || is_mapped(finding, uuid))
 		return rc < 0 ? rc : 0;
 	paths->path[paths->count++] = path;
@@ -168,6 +170,7 @@ int luks_find_locked(const char *sysfs, const char *dev, struct luks_paths *path
 	__attribute__((cleanup(finding_free))) struct finding finding = {.sysfs = sysfs,
 									 .dev = dev};
 	struct luks_paths found = {0};
+	struct error why = {0};
 	char folder[PATH_MAX];
 	int rc = 0;
 	int count;
@@ -182,7 +185,12 @@ int luks_find_locked(const char *sysfs, const char *dev, struct luks_paths *path
 	if (!found.path)
 		return error_nomem(err);
 	for (int i = 0; rc == 0 && i < count; i++)
-		rc = add_if_locked(&finding, finding.names[i]->d_name, &found, err);
+		rc = add_if_locked(&finding, finding.names[i]->d_name, &found, &why);
+	if (why.code < 0)
+		(void)error_set(err, why.code, "%s", why.text);
+	/* What cannot be read may not be ours to open; but then there must be something that is. */
+	if (rc == 0 && found.count == 0)
+		rc = why.code;
 	if (rc < 0)
 		luks_paths_free(&found);
 	else
