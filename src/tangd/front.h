@@ -20,6 +20,8 @@ struct front {
 	void *keys;
 	struct channels
 		*channels; /* to where they are, when they are not in this process; may be NULL */
+	/* Whether the keys are changing, so that a request is to wait for http_release(); NULL: it never is. */
+	bool (*is_changing)(void *keys);
 };
 
 struct answer {

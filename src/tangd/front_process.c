@@ -17,24 +17,54 @@
 /* How long requests that were begun may take when the process is to end, milliseconds. */
 enum { DRAIN_MS = 3000 };
 
+/* How long a request waits for new keys when something happened in their folder: longer than they take to be read. */
+enum { CHANGE_MS = 500 };
+
 /* How long to wait for keys before the first connection is accepted. */
 enum { FIRST_KEYS_MS = 3000 };
-
-/* The supervisor is asked for keys; until it has some there are none. */
-static int current_side(void *channels, const struct public_keys **side, struct error *err)
-{
-	*side = channels_side(channels);
-	return *side ? 0 : error_set(err, -ENOENT, "there are no keys to serve yet");
-}
 
 struct state {
 	struct front front;
 	struct http_server *servers[LISTEN_SOCKETS_MAX];
 	int count;
 	int orders;
+	int watch;
+	bool changing; /* something happened in the folder: new keys may be on their way … */
+	struct deadline change; /* … and are waited for until then */
 	bool draining;
 	struct deadline drained;
 };
+
+/* The supervisor is asked for keys; until it has some there are none. */
+static int current_side(void *arg, const struct public_keys **side, struct error *err)
+{
+	const struct state *state = arg;
+
+	*side = channels_side(state->front.channels);
+	return *side ? 0 : error_set(err, -ENOENT, "there are no keys to serve yet");
+}
+
+/* Looked at before each request: what was done to the folder before it came counts for it. */
+static bool is_changing(void *arg)
+{
+	struct state *state = arg;
+	char events[4096];
+
+	if (state->watch >= 0 && read(state->watch, events, sizeof(events)) > 0) {
+		if (!state->changing)
+			state->change = deadline_in_ms(CHANGE_MS);
+		state->changing = true;
+	}
+	return state->changing;
+}
+
+/* The keys have changed, or it was something else. */
+static void end_change(struct state *state)
+{
+	state->changing = false;
+	for (int i = 0; i < state->count; i++)
+		http_release(state->servers[i]);
+}
 
 /* Takes orders. The end of them is one, too. */
 static void take_orders(struct state *state)
@@ -44,9 +74,11 @@ static void take_orders(struct state *state)
 	int fds[2];
 	int rc;
 
-	while ((rc = passing_receive(state->orders, &order, sizeof(order), fds, 2)) == 1)
+	while ((rc = passing_receive(state->orders, &order, sizeof(order), fds, 2)) == 1) {
 		if (channels_add(state->front.channels, fds[0], fds[1], &err) < 0)
 			log_error("%s", err.text);
+		end_change(state);
+	}
 	if (rc == -EAGAIN || rc == -EINTR)
 		return;
 	state->draining = true;
@@ -71,6 +103,8 @@ static void wait_for_work(const struct state *state)
 		timeout = earlier(timeout, http_server_timeout(state->servers[i]));
 	}
 	count += channels_poll(state->front.channels, &polled[count]);
+	if (state->changing)
+		timeout = earlier(timeout, deadline_left_ms(state->change));
 	if (state->draining)
 		timeout = earlier(timeout, deadline_left_ms(state->drained));
 	else
@@ -85,6 +119,8 @@ static void run(struct state *state)
 		wait_for_work(state);
 		if (!state->draining)
 			take_orders(state);
+		if (state->changing && (state->draining || deadline_passed(state->change)))
+			end_change(state);
 		channels_run(state->front.channels);
 		for (int i = 0; i < state->count; i++)
 			http_server_run(state->servers[i]);
@@ -97,7 +133,7 @@ static int start(struct state *state, const struct front_process *process)
 	int rc = 0;
 
 	state->front.channels = channels_new(http_answered);
-	state->front.keys = state->front.channels;
+	state->front.keys = state;
 	if (!state->front.channels)
 		rc = error_nomem(&err);
 	for (; rc == 0 && state->count < process->count; state->count++)
@@ -124,8 +160,11 @@ static int lock_in(void)
 
 int front_process_run(const struct front_process *process)
 {
-	struct state state = {.front = {.endpoint = process->endpoint, .refresh = current_side},
-			      .orders = process->orders};
+	struct state state = {.front = {.endpoint = process->endpoint,
+					.refresh = current_side,
+					.is_changing = is_changing},
+			      .orders = process->orders,
+			      .watch = process->watch};
 
 	struct pollfd first = {process->orders, POLLIN, 0};
 
@@ -134,6 +173,7 @@ int front_process_run(const struct front_process *process)
 	(void)poll(&first, 1, FIRST_KEYS_MS);
 	if (start(&state, process) == 0 && lock_in() == 0)
 		run(&state);
+	end_change(&state);
 	channels_free(&state.front.channels);
 	for (int i = 0; i < state.count; i++)
 		if (state.servers[i])

@@ -20,6 +20,7 @@ struct front_process {
 	const int *listening; /* sockets; owned */
 	int count;	      /* of them */
 	int orders;	      /* from the supervisor; owned */
+	int watch; /* inotify on the folder of the keys: of it is known only that something happens there; -1: none; owned */
 };
 
 /* Runs until the supervisor is gone or says so. Returns the exit status. */

@@ -44,18 +44,20 @@ struct http_server {
 	int epoll_fd;
 	struct connections *connections;
 	struct deadline sweep;
+	struct request *held; /* those that wait for the keys to change, the last one first */
 };
 
 /* How often a request is begun anew whose answer was lost with the process that worked it out. */
 enum { BEGINNINGS_MAX = 4 };
 
 /* Where a request is whose answer comes from another process. */
-enum progress { BEGUN, WAITING, ANSWERED, LOST };
+enum progress { BEGUN, HELD, WAITING, ANSWERED, LOST };
 
 /* One request, from its first line to the answer. */
 struct request {
 	struct MHD_Connection *connection;
 	enum progress progress;
+	struct request *next_held;
 	int beginnings;
 	struct key_reply reply; /* when ANSWERED */
 	char *target;		/* as it came */
@@ -260,16 +262,40 @@ void http_answered(void *arg, const struct key_reply *reply)
 	MHD_resume_connection(request->connection);
 }
 
+static void hold(struct http_server *server, struct request *request)
+{
+	request->progress = HELD;
+	request->next_held = server->held;
+	server->held = request;
+	MHD_suspend_connection(request->connection);
+}
+
+void http_release(struct http_server *server)
+{
+	struct request *next;
+
+	for (struct request *request = server->held; request; request = next) {
+		next = request->next_held;
+		request->progress = BEGUN;
+		MHD_resume_connection(request->connection);
+	}
+	server->held = NULL;
+}
+
 /* Works the answer out, as far as it can be now. Returns whether it is there. */
-static bool find_answer(const struct http_server *server, const char *method,
-			struct request *request, struct answer *answer)
+static bool find_answer(struct http_server *server, const char *method, struct request *request,
+			struct answer *answer)
 {
 	const struct front *front = server->front;
 	size_t size = request->body_too_large ? SIZE_MAX : request->body_size;
 	struct key_request message;
 
-	if (request->progress == WAITING)
+	if (request->progress == WAITING || request->progress == HELD)
 		return false;
+	if (request->progress == BEGUN && front->is_changing && front->is_changing(front->keys)) {
+		hold(server, request);
+		return false;
+	}
 	if (request->progress == ANSWERED) {
 		front_finish(&request->reply, answer);
 		return true;
@@ -287,7 +313,7 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
 			      const char *method, const char *version, const char *data,
 			      size_t *size, void **context)
 {
-	const struct http_server *server = arg;
+	struct http_server *server = arg;
 	struct request *request = *context;
 	struct answer answer;
 

@@ -33,6 +33,9 @@ void http_server_run(struct http_server *server);
 /* Accepts no more connections; those that are open stay. */
 void http_server_stop_accepting(struct http_server *server);
 
+/* The keys have changed, or did not: requests that waited for it go on. */
+void http_release(struct http_server *server);
+
 /* For channels_new(): a request of any server here has its answer. */
 void http_answered(void *request, const struct key_reply *reply);
 

@@ -117,6 +117,18 @@ static void back_off(struct supervisor *supervisor)
 	supervisor->wanted = true;
 }
 
+/* Where the folder itself is a link, or is replaced, the watch is of what it was: the look every second finds the rest. */
+static int open_watch(const struct supervisor *supervisor)
+{
+	const unsigned events = IN_CREATE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE |
+				IN_CLOSE_WRITE | IN_ATTRIB;
+	int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+
+	if (fd >= 0 && inotify_add_watch(fd, supervisor->options->folder, events) < 0)
+		fd_close(&fd);
+	return fd;
+}
+
 static int start_front(struct supervisor *supervisor, int index)
 {
 	struct front_slot *slot = &supervisor->front[index];
@@ -129,7 +141,7 @@ static int start_front(struct supervisor *supervisor, int index)
 	if (slot->pid == 0) {
 		const struct front_process process = {supervisor->options->endpoint,
 						      supervisor->listening, supervisor->count,
-						      pair[1]};
+						      pair[1], open_watch(supervisor)};
 
 		(void)close(pair[0]);
 		become_child(supervisor, "tangd-front");
@@ -398,17 +410,10 @@ static void take_signals(struct supervisor *supervisor)
 	bury(supervisor);
 }
 
-/* Where the folder itself is a link, or is replaced, the watch is of what it was: the look every second finds the rest. */
 static void watch_folder(struct supervisor *supervisor)
 {
-	const unsigned events = IN_CREATE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE |
-				IN_CLOSE_WRITE | IN_ATTRIB;
-
 	fd_close(&supervisor->watch);
-	supervisor->watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	if (supervisor->watch >= 0 &&
-	    inotify_add_watch(supervisor->watch, supervisor->options->folder, events) < 0)
-		fd_close(&supervisor->watch);
+	supervisor->watch = open_watch(supervisor);
 }
 
 static void look_for_changes(struct supervisor *supervisor)

@@ -126,7 +126,7 @@ load_while() {
 	}
 	load_while change
 	[ "$(<failed)" = 0 ]
-	[ "$(<answered)" -gt 20 ]
+	[ "$(<answered)" -gt 5 ]
 	eventually advertises 26
 }
 
