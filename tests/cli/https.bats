@@ -45,12 +45,13 @@ make_certificates() {
 
 # start_tls NAME PORT [SOCAT OPTION]: TLS with that certificate in front of a port. Sets tls, the URL.
 start_tls() {
-	local pid
+	local pid log
+	log=$(mktemp tls.XXXXXX) # an earlier one's would name an earlier one's port
 	socat -d -d "OPENSSL-LISTEN:0,bind=127.0.0.1,fork,cert=$1.pem,key=$1.key,${3:-verify=0}" "TCP:127.0.0.1:$2" \
-		2>"$1.$2.log" 3>&- </dev/null &
+		2>"$log" 3>&- </dev/null &
 	pid=$!
 	started+=("$pid")
-	tls=https://127.0.0.1:$(wait_for_line "$1.$2.log" 's/.*listening on .*:\([0-9]*\)$/\1/p' "$pid")
+	tls=https://127.0.0.1:$(wait_for_line "$log" 's/.*listening on .*:\([0-9]*\)$/\1/p' "$pid")
 }
 
 setup_file() {
