@@ -252,14 +252,14 @@ static bool ask_keys(const struct http_server *server, struct request *request,
 	return false;
 }
 
-void http_answered(void *arg, const struct key_reply *reply)
+void http_answered(void *request, const struct key_reply *reply)
 {
-	struct request *request = arg;
+	struct request *own = request;
 
-	request->progress = reply ? ANSWERED : LOST;
+	own->progress = reply ? ANSWERED : LOST;
 	if (reply)
-		request->reply = *reply;
-	MHD_resume_connection(request->connection);
+		own->reply = *reply;
+	MHD_resume_connection(own->connection);
 }
 
 static void hold(struct http_server *server, struct request *request)
@@ -353,14 +353,12 @@ static size_t keep_escapes(void *arg, struct MHD_Connection *connection, char *t
 /* As many as there are descriptors for. */
 static size_t most_connections(void)
 {
+	const rlim_t kept = DESCRIPTORS_KEPT + SURPLUS_MOST;
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 ||
-	    limit.rlim_cur < 2 * (DESCRIPTORS_KEPT + SURPLUS_MOST))
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < 2 * kept)
 		return SURPLUS_MOST;
-	return limit.rlim_cur - DESCRIPTORS_KEPT - SURPLUS_MOST < CONNECTIONS_MOST
-		       ? limit.rlim_cur - DESCRIPTORS_KEPT - SURPLUS_MOST
-		       : CONNECTIONS_MOST;
+	return limit.rlim_cur - kept < CONNECTIONS_MOST ? limit.rlim_cur - kept : CONNECTIONS_MOST;
 }
 
 static struct MHD_Daemon *start_daemon(struct http_server *server, int listen_fd)

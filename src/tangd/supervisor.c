@@ -60,24 +60,25 @@ struct starting {
 struct supervisor {
 	const struct supervisor_options *options;
 	const int *listening;
-	int count;
+	struct deadline when;	  /* when a wanted generation is to be started */
+	struct deadline calm;	  /* when the back-off is forgotten */
+	struct deadline patience; /* until when somebody may make the keys that are missing */
+	struct deadline alive;	  /* when to tell the manager that we are */
+	uint64_t fingerprint;	  /* of the folder when the newest generation was started */
+	struct starting starting;
+	int count; /* of listening sockets */
 	int fronts;
 	int workers;
-	struct front_slot front[FRONTS_MAX];
-	pid_t worker[WORKERS_MAX]; /* of the newest generation, and of the one on its way */
-	struct starting starting;
-	bool wanted;	      /* a generation is to be started … */
-	struct deadline when; /* … not before that */
 	int back_off_ms;
-	struct deadline calm; /* when the back-off is forgotten */
-	bool served;	      /* there was a generation */
-	bool missing; /* no key is advertised any more; the last generation is in service … */
-	struct deadline patience; /* … and nobody makes one until then */
-	uint64_t fingerprint;	  /* of the folder when the newest generation was started */
-	int watch;		  /* inotify, -1: none */
+	int watch; /* inotify, -1: none */
 	int signals;
 	int watchdog_ms; /* how often to tell the manager that we are alive; 0: it does not ask */
-	struct deadline alive; /* when to do so */
+	struct front_slot front[FRONTS_MAX];
+	pid_t worker
+		[WORKERS_MAX]; /* of the newest generation, of the one on its way, and of those that drain */
+	bool wanted;	       /* a generation is to be started */
+	bool served;	       /* there was one */
+	bool missing; /* no key is advertised any more; the last generation stays in service */
 	bool stopping;
 };
 

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MOST = 8 };
+enum { MOST = 8, CLIENTS = 16 };
 
 static struct timespec now;
 
@@ -44,7 +44,7 @@ struct client {
 };
 
 static struct connections *connections;
-static struct client clients[2 * MOST];
+static struct client clients[CLIENTS];
 
 static struct client *connect_from(int number, const char *address)
 {
@@ -80,7 +80,7 @@ static int begin(void **state)
 static int end(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < 2 * MOST; i++) {
+	for (size_t i = 0; i < CLIENTS; i++) {
 		if (!clients[i].connection)
 			continue;
 		connections_remove(connections, clients[i].connection);
