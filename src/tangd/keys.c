@@ -390,6 +390,7 @@ int keys_load(struct keys *keys, unsigned flags, const struct public_keys **publ
 
 	keys->quiet = !(flags & KEYS_SIGN);
 	rc = reload(keys, flags, err);
+	fd_close(&keys->folder_fd);
 	if (rc < 0)
 		return rc;
 	*public_keys = &keys->side;

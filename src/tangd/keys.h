@@ -51,7 +51,7 @@ enum keys_flags {
 };
 
 /*
- * Reads the folder, once, for a process that is to hold these keys to its end. `*set` tells this set of keys from another: processes
+ * Reads the folder, once, and closes it, for a process that is to hold these keys to its end. `*set` tells this set of keys from another: processes
  * that read the same have the same keys under the same numbers. Returns as keys_refresh(), and -ENOKEY.
  */
 int keys_load(struct keys *keys, unsigned flags, const struct public_keys **public_keys,
