@@ -58,6 +58,7 @@ struct request {
 	struct MHD_Connection *connection;
 	enum progress progress;
 	struct request *next_held;
+	bool was_held; /* once is enough: keys may change without end */
 	int beginnings;
 	struct key_reply reply; /* when ANSWERED */
 	char *target;		/* as it came */
@@ -265,6 +266,7 @@ void http_answered(void *request, const struct key_reply *reply)
 static void hold(struct http_server *server, struct request *request)
 {
 	request->progress = HELD;
+	request->was_held = true;
 	request->next_held = server->held;
 	server->held = request;
 	MHD_suspend_connection(request->connection);
@@ -292,7 +294,8 @@ static bool find_answer(struct http_server *server, const char *method, struct r
 
 	if (request->progress == WAITING || request->progress == HELD)
 		return false;
-	if (request->progress == BEGUN && front->is_changing && front->is_changing(front->keys)) {
+	if (request->progress == BEGUN && !request->was_held && front->is_changing &&
+	    front->is_changing(front->keys)) {
 		hold(server, request);
 		return false;
 	}

@@ -132,7 +132,7 @@ listening_socket() {
 	}
 	load_while change
 	[ "$(<failed)" = 0 ]
-	[ "$(<answered)" -gt 5 ]
+	[ "$(<answered)" -gt 3 ]
 	eventually advertises 26
 }
 
