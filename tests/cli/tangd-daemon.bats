@@ -203,10 +203,11 @@ few_descriptors() {
 		def connect(i):
 		    return socket.create_connection(("127.0.0.1", port), 5, ("127.0.0.%d" % (9 + i % 7), 0))
 		held = []
-		for i in range(290):
+		# As many as there is room for, each at work before the next one comes: one that is idle would give way.
+		for i in range(256):
 		    held.append(connect(i))
-		    held[-1].sendall(b"POST /rec/x HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
-		time.sleep(0.5)
+		    held[-1].sendall(b"POST /rec/x HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n")
+		    assert held[-1].recv(1024).startswith(b"HTTP/1.1 100"), i
 		other = connect(0)
 		other.sendall(b"GET /adv HTTP/1.1\r\nHost: x\r\n\r\n")
 		answer = other.recv(4096)
