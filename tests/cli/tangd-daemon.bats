@@ -204,7 +204,7 @@ few_descriptors() {
 		    return socket.create_connection(("127.0.0.1", port), 5, ("127.0.0.%d" % (9 + i % 7), 0))
 		held = []
 		# As many as there is room for, each at work before the next one comes: one that is idle would give way.
-		for i in range(280):
+		for i in range(256):
 		    held.append(connect(i))
 		    held[-1].sendall(b"POST /rec/x HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n")
 		    assert held[-1].recv(1024).startswith(b"HTTP/1.1 100"), i
