@@ -225,7 +225,7 @@ few_descriptors() {
 	END
 }
 
-# holds PID: whether the process's memory holds a private part of a key of the folder, as bytes or as text. Exit 1: no.
+# holds PID: whether the process's memory holds a private part of a key of the folder, as bytes or as text. Exit 3: no.
 holds() {
 	"$python" - "$1" keys <<-'END'
 		import base64, glob, json, re, sys
@@ -250,16 +250,19 @@ holds() {
 		            # an integer's words may stand the other way round
 		            if needle in content or needle[::-1] in content:
 		                sys.exit(0)
-		sys.exit(1)
+		sys.exit(3)
 	END
 }
 
 @test "the memory of a front holds no private part of a key while it serves, that of a keys process does" {
 	[ "$(id -u)" = 0 ] || skip "only root may look into processes that are not dumpable"
+	! is_sanitized "$TANGD" || skip "the sanitizers' own memory is too large to be searched"
 	local i pid
 	for i in 1 2 3; do opens_jwe; done
-	never holds "$(children front)"
-	never holds "$supervisor"
+	for pid in "$(children front)" "$supervisor"; do
+		run holds "$pid"
+		[ "$status" = 3 ]
+	done
 	for pid in $(children keys); do holds "$pid"; done
 }
 
