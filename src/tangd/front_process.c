@@ -18,7 +18,7 @@
 enum { DRAIN_MS = 3000 };
 
 /* How long a request waits for new keys when something happened in their folder: longer than they take to be read. */
-enum { CHANGE_MS = 500 };
+enum { CHANGE_MS = 1000 };
 
 /* How long to wait for keys before the first connection is accepted. */
 enum { FIRST_KEYS_MS = 3000 };

@@ -30,6 +30,7 @@ static int report(const struct keys_process *process, int status, uint64_t set,
 		fd = side_write(side, &err);
 		if (fd < 0) {
 			log_error("%s", err.text);
+			(void)report(process, fd, 0, NULL);
 			return fd;
 		}
 	}

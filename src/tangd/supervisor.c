@@ -78,7 +78,8 @@ struct supervisor {
 		[WORKERS_MAX]; /* of the newest generation, of the one on its way, and of those that drain */
 	bool wanted;	       /* a generation is to be started */
 	bool served;	       /* there was one */
-	bool missing; /* no key is advertised any more; the last generation stays in service */
+	bool may_create; /* nobody has made the keys that are missing */
+	bool missing;	 /* no key is advertised any more; the last generation stays in service */
 	bool stopping;
 };
 
@@ -184,8 +185,7 @@ static void forget_starting(struct supervisor *supervisor)
 /* A first pair is made at once; one beside rotated keys only where nobody has made it for a while. */
 static bool may_create(const struct supervisor *supervisor)
 {
-	return !supervisor->served ||
-	       (supervisor->missing && deadline_passed(supervisor->patience));
+	return !supervisor->served || supervisor->may_create;
 }
 
 /* In the child: the fronts' ends are not its business. */
@@ -309,6 +309,7 @@ static void hand_over(struct supervisor *supervisor)
 		manager_tell("READY=1");
 	supervisor->served = true;
 	supervisor->missing = false;
+	supervisor->may_create = false;
 	forget_starting(supervisor);
 }
 
@@ -319,6 +320,15 @@ static void give_up_starting(struct supervisor *supervisor)
 	back_off(supervisor);
 }
 
+/* No failure of ours: whoever has hidden the keys is about to make new ones, and then the folder changes. */
+static void wait_for_keys(struct supervisor *supervisor)
+{
+	forget_starting(supervisor);
+	if (!supervisor->missing)
+		supervisor->patience = deadline_in_ms(PATIENCE_MS);
+	supervisor->missing = true;
+}
+
 static void take_report(struct supervisor *supervisor, const struct keys_report *report, int side)
 {
 	struct starting *starting = &supervisor->starting;
@@ -326,11 +336,10 @@ static void take_report(struct supervisor *supervisor, const struct keys_report 
 	if (report->version != KEYS_REPORT_VERSION || report->status < 0 ||
 	    (starting->reported > 0 && report->set != starting->set)) {
 		fd_close(&side);
-		if (report->status == -ENOKEY && !supervisor->missing) {
-			supervisor->missing = true;
-			supervisor->patience = deadline_in_ms(PATIENCE_MS);
-		}
-		give_up_starting(supervisor);
+		if (report->status == -ENOKEY)
+			wait_for_keys(supervisor);
+		else
+			give_up_starting(supervisor);
 		return;
 	}
 	starting->set = report->set;
@@ -376,11 +385,11 @@ static void bury_front(struct supervisor *supervisor, int index, int status)
 static void bury_worker(struct supervisor *supervisor, int index, int status)
 {
 	supervisor->worker[index] = 0;
-	if (supervisor->stopping || (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS))
+	/* One that ends by itself has reported why. */
+	if (supervisor->stopping || !WIFSIGNALED(status))
 		return;
-	if (WIFSIGNALED(status))
-		log_error("a keys process ended (signal %d); a new generation is started",
-			  WTERMSIG(status));
+	log_error("a keys process ended (signal %d); a new generation is started",
+		  WTERMSIG(status));
 	if (supervisor->starting.workers > 0)
 		forget_starting(supervisor);
 	back_off(supervisor);
@@ -472,6 +481,12 @@ static void supervise(struct supervisor *supervisor)
 			give_up_starting(supervisor);
 		}
 		look_for_changes(supervisor);
+		if (supervisor->missing && deadline_passed(supervisor->patience)) {
+			supervisor->patience = deadline_in_ms(PATIENCE_MS);
+			supervisor->may_create = true;
+			supervisor->wanted = true;
+			supervisor->when = deadline_in_ms(0);
+		}
 	}
 }
 
