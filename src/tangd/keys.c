@@ -19,6 +19,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* How often a folder that changes while it is read is read anew. */
+enum { READINGS_MAX = 20 };
+
 struct private_key {
 	json_t *jwk; /* while the folder is being read */
 	bool is_signing;
@@ -230,6 +233,9 @@ static int load_name(struct keys *keys, const char *name, struct error *err)
 
 	if (is_passing(rc))
 		return error_set(err, rc, "cannot read '%s/%s': %s", keys->path, name, why.text);
+	/* Gone since the names were read: whoever looks at the folder again will see. */
+	if (rc == -ENOENT && faccessat(keys->folder_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+		return 0;
 	if (rc < 0 && !keys->quiet)
 		log_warning("Cannot load JSON file (%s/%s); skipping: %s", keys->path, name,
 			    why.text);
@@ -249,6 +255,28 @@ static int load_folder(struct keys *keys, size_t *advertised, struct error *err)
 		*advertised += !tang_is_hidden(names.name[i]);
 		rc = load_name(keys, names.name[i], err);
 	}
+	return rc;
+}
+
+/*
+ * Reads the folder as it stood at one moment: a key that gets another name while the names are read may be seen under both or
+ * neither.
+ */
+static int load_settled(struct keys *keys, size_t *advertised, struct error *err)
+{
+	uint64_t before = 0;
+	uint64_t after = 0;
+	int rc = keys_fingerprint(keys->folder_fd, keys->path, &after, err);
+
+	for (int i = 0; rc == 0 && before != after && i < READINGS_MAX; i++) {
+		before = after;
+		drop_all(keys);
+		rc = load_folder(keys, advertised, err);
+		if (rc == 0)
+			rc = keys_fingerprint(keys->folder_fd, keys->path, &after, err);
+	}
+	if (rc == 0 && before != after)
+		rc = error_set(err, -EAGAIN, "the folder '%s' does not stop changing", keys->path);
 	return rc;
 }
 
@@ -360,8 +388,7 @@ static int reload(struct keys *keys, unsigned flags, struct error *err)
 	size_t advertised = 0;
 	int rc;
 
-	drop_all(keys);
-	rc = load_folder(keys, &advertised, err);
+	rc = load_settled(keys, &advertised, err);
 	if (rc == 0 && advertised == 0)
 		rc = may_make_pair(keys, flags, err) ? make_first_pair(keys, err) : -ENOKEY;
 	if (rc == 0 && (flags & KEYS_SIGN))

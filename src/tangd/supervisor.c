@@ -32,6 +32,9 @@ enum { LOOK_MS = 1000 };
 /* A process that keeps dying is started again after 0.1 s, 0.2 s, … and not more seldom than every 5 s. */
 enum { BACK_OFF_FIRST_MS = 100, BACK_OFF_MOST_MS = 5000, BACK_OFF_FORGET_MS = 10000 };
 
+/* When a folder that changed while it was read is read anew, milliseconds. */
+enum { ANEW_MS = 20 };
+
 /* How long processes may take to end by themselves. */
 enum { END_MS = 5000 };
 
@@ -313,11 +316,19 @@ static void hand_over(struct supervisor *supervisor)
 	forget_starting(supervisor);
 }
 
-/* Not to be used: the folder changed while it was read, or cannot be read. */
+/* Not to be used: the folder cannot be read. */
 static void give_up_starting(struct supervisor *supervisor)
 {
 	forget_starting(supervisor);
 	back_off(supervisor);
+}
+
+/* Not to be used: the folder changed while it was read. Nothing failed, so that nothing is gained by waiting longer each time. */
+static void start_anew(struct supervisor *supervisor)
+{
+	forget_starting(supervisor);
+	supervisor->wanted = true;
+	supervisor->when = deadline_in_ms(ANEW_MS);
 }
 
 /* No failure of ours: whoever has hidden the keys is about to make new ones, and then the folder changes. */
@@ -333,11 +344,14 @@ static void take_report(struct supervisor *supervisor, const struct keys_report 
 {
 	struct starting *starting = &supervisor->starting;
 
-	if (report->version != KEYS_REPORT_VERSION || report->status < 0 ||
-	    (starting->reported > 0 && report->set != starting->set)) {
+	bool differs = starting->reported > 0 && report->set != starting->set;
+
+	if (report->version != KEYS_REPORT_VERSION || report->status < 0 || differs) {
 		fd_close(&side);
 		if (report->status == -ENOKEY)
 			wait_for_keys(supervisor);
+		else if (report->status == -EAGAIN || (report->status == 0 && differs))
+			start_anew(supervisor);
 		else
 			give_up_starting(supervisor);
 		return;

@@ -9,9 +9,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct folder folder;
@@ -527,6 +530,55 @@ static void test_keygen_keeps_the_mode_whatever_the_umask(void **state)
 	}
 }
 
+/* One rotation after another, as tangd-rotate-keys makes them: the other pair is shown, then this one hidden. */
+static void rotate_until_ended(void)
+{
+	static const char *const names[] = {"a.jwk", "b.jwk", "c.jwk", "d.jwk"};
+	static const char *const hidden[] = {".a.jwk", ".b.jwk", ".c.jwk", ".d.jwk"};
+
+	useconds_t delay = 0;
+
+	for (size_t shown = 2;; shown = 2 - shown) {
+		for (size_t i = shown; i < shown + 2; i++)
+			(void)renameat(folder.fd, hidden[i], folder.fd, names[i]);
+		for (size_t i = 2 - shown; i < 4 - shown; i++)
+			(void)renameat(folder.fd, names[i], folder.fd, hidden[i]);
+		(void)usleep(delay = (delay + 70) % 1000);
+	}
+}
+
+/* A moment without an advertised key, which never was, would be 500 for the clients. */
+static void test_folder_that_changes_while_it_is_read_is_seen_as_it_was_at_one_moment(void **state)
+{
+	JSON_AUTO json_t *a = key_make(&folder, "a.jwk", "{'alg':'ES256'}");
+	JSON_AUTO json_t *b = key_make(&folder, "b.jwk", "{'alg':'ECMR','crv':'P-256'}");
+	JSON_AUTO json_t *c = key_make(&folder, ".c.jwk", "{'alg':'ES256'}");
+	JSON_AUTO json_t *d = key_make(&folder, ".d.jwk", "{'alg':'ECMR','crv':'P-256'}");
+	pid_t rotating = fork();
+	size_t whole = 0;
+
+	(void)state;
+	if (rotating == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		rotate_until_ended();
+	}
+	assert_true(rotating > 0);
+	for (int i = 0; i < 30000; i++) {
+		const struct public_keys *side = NULL;
+		int rc = keys_refresh(keys, &side, NULL);
+
+		if (rc == -EAGAIN)
+			continue;
+		assert_int_equal(rc, 0);
+		assert_int_equal(side->count, 4);
+		assert_non_null(side->advertisement);
+		whole++;
+	}
+	(void)kill(rotating, SIGKILL);
+	(void)waitpid(rotating, NULL, 0);
+	assert_true(whole > 0);
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, open_folder, close_folder)
 
 int main(int argc, char *argv[])
@@ -541,6 +593,7 @@ int main(int argc, char *argv[])
 		CASE(test_other_names_are_ignored),
 		CASE(test_huge_file_is_left_out),
 		CASE(test_changed_folder_is_noticed),
+		CASE(test_folder_that_changes_while_it_is_read_is_seen_as_it_was_at_one_moment),
 		CASE(test_unchanged_folder_is_not_read_again),
 		CASE(test_folder_that_went_away_is_an_error),
 		CASE(test_rotated_signing_key_vouches_for_the_new_ones),
