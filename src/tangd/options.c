@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tangd/options.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char usage_text[] =
+	"Usage: tangd [-e ENDPOINT] DIR\n"
+	"       tangd -l [-a ADDRESS] [-p PORT] [-e ENDPOINT] DIR\n"
+	"\n"
+	"Serves the Tang keys in the folder DIR: one connection on standard input and output, or:\n"
+	"  -l, --listen             stand alone and listen\n"
+	"  -a, --address=ADDRESS    listen on this address only (default: all of IPv4 and IPv6)\n"
+	"  -p, --port=PORT          listen on this port (default: 9090; 0: any free one)\n"
+	"  -e, --endpoint=ENDPOINT  serve below the path /ENDPOINT\n"
+	"  -v, --version            show the version\n"
+	"  -h, --help               show this\n";
+
+static const struct option long_options[] = {
+	{"listen", no_argument, NULL, 'l'},
+	{"address", required_argument, NULL, 'a'},
+	{"port", required_argument, NULL, 'p'},
+	{"endpoint", required_argument, NULL, 'e'},
+	{"version", no_argument, NULL, 'v'},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
+};
+
+static int usage_error(void)
+{
+	(void)fputs(usage_text, stderr);
+	return -EINVAL;
+}
+
+static int take_port(const char *text, struct options *options)
+{
+	char *end = NULL;
+	unsigned long number = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end != '\0' || number > 65535) {
+		log_error("'%s' is not a port (0 … 65535)", text);
+		return usage_error();
+	}
+	options->port = text;
+	return 0;
+}
+
+/* Slashes around the endpoint, given or not, mean nothing. */
+static int take_endpoint(const char *text, struct options *options)
+{
+	size_t length;
+
+	text += strspn(text, "/");
+	length = strlen(text);
+	while (length > 0 && text[length - 1] == '/')
+		length--;
+	free(options->endpoint);
+	options->endpoint = strndup(text, length);
+	return options->endpoint ? 0 : -ENOMEM;
+}
+
+/* Returns 0, 1 when an answer was printed and nothing is left to do, or a negative code after a message. */
+static int take_option(int option, struct options *options)
+{
+	switch (option) {
+	case 'l':
+		options->listen = true;
+		return 0;
+	case 'a':
+		options->address = optarg;
+		return 0;
+	case 'p':
+		return take_port(optarg, options);
+	case 'e':
+		return take_endpoint(optarg, options);
+	case 'v':
+		(void)fprintf(stderr, "tangd %s\n", NBDE_VERSION);
+		return 1;
+	case 'h':
+		(void)fputs(usage_text, stderr);
+		return 1;
+	default:
+		return usage_error();
+	}
+}
+
+int options_read(int argc, char *argv[], struct options *options)
+{
+	int option;
+	int rc = 0;
+
+	*options = (struct options){.port = "9090"};
+	while (rc == 0 && (option = getopt_long(argc, argv, "la:p:e:vh", long_options, NULL)) != -1)
+		rc = take_option(option, options);
+	if (rc != 0)
+		return rc;
+	if (optind != argc - 1)
+		return usage_error();
+	options->folder = argv[optind];
+	return 0;
+}
+
+void options_free(struct options *options)
+{
+	free(options->endpoint);
+	*options = (struct options){0};
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The arguments of tangd. */
+#pragma once
+
+#include <stdbool.h>
+
+struct options {
+	bool listen;
+	const char *address; /* NULL: all */
+	const char *port;
+	char *endpoint; /* owned; NULL: none */
+	const char *folder;
+};
+
+/*
+ * Reads them; the strings stay the arguments'. Returns 0 with `options`, to be freed by options_free() whatever is returned; 1 when an
+ * answer was printed and nothing is left to do; a negative code after a message and the usage on standard error.
+ */
+int options_read(int argc, char *argv[], struct options *options);
+
+void options_free(struct options *options);
