@@ -2,6 +2,7 @@
 #include "tangd/channels.h"
 
 #include "base/deadline.h"
+#include "tangd/counts.h"
 #include "tangd/passing.h"
 #include "tangd/side.h"
 
@@ -23,6 +24,7 @@ enum { NOBODY = -1 };
 struct channel {
 	int fd; /* -1: none here */
 	struct public_keys side;
+	struct key_uses *uses;
 	size_t owed; /* requests that it was sent and has not answered */
 };
 
@@ -112,6 +114,7 @@ static void end_channel(struct channel *channel)
 	(void)close(channel->fd);
 	channel->fd = -1;
 	side_free(&channel->side);
+	counts_unshare(channel->uses, sizeof(*channel->uses));
 }
 
 void channels_free(struct channels **channels)
@@ -155,19 +158,20 @@ static int find_room(struct channels *channels)
 	return NOBODY;
 }
 
-int channels_add(struct channels *channels, int side, int channel, struct error *err)
+int channels_add(struct channels *channels, int side, int channel, int uses, struct error *err)
 {
-	struct public_keys read = {0};
-	int rc = side_read(side, &read, err);
+	struct channel made = {.fd = channel, .uses = counts_map(uses, sizeof(*made.uses))};
+	int rc = made.uses ? side_read(side, &made.side, err) : error_nomem(err);
 	int index;
 
 	(void)close(side);
+	(void)close(uses);
 	if (rc < 0) {
-		(void)close(channel);
+		end_channel(&made);
 		return rc;
 	}
 	index = find_room(channels);
-	channels->channel[index] = (struct channel){channel, read, 0};
+	channels->channel[index] = made;
 	/* What was not sent yet names keys of the older generation. */
 	while (channels->unsent.first != NOBODY)
 		settle(channels, pop(channels, &channels->unsent), NULL);
@@ -178,6 +182,12 @@ int channels_add(struct channels *channels, int side, int channel, struct error 
 const struct public_keys *channels_side(const struct channels *channels)
 {
 	return channels->newest == NOBODY ? NULL : &channels->channel[channels->newest].side;
+}
+
+void channels_count_use(struct channels *channels, size_t key)
+{
+	if (channels->newest != NOBODY)
+		counts_use(channels->channel[channels->newest].uses, key);
 }
 
 /* Returns 0, or -EAGAIN when the channel is full. One that is broken counts as having taken it: it is sent again in time. */

@@ -25,11 +25,17 @@ struct channels *channels_new(channels_answered answered);
 /* Frees them; requests that wait are answered with NULL before. */
 void channels_free(struct channels **channels);
 
-/* Takes a new generation: its public side, from the descriptor `side`, and its channel; owns both. Returns 0, -errno with `err`. */
-int channels_add(struct channels *channels, int side, int channel, struct error *err);
+/*
+ * Takes a new generation: its public side, from the descriptor `side`, its channel, and where to count the uses of its keys, `uses`; owns
+ * all three. Returns 0, -errno with `err` filled.
+ */
+int channels_add(struct channels *channels, int side, int channel, int uses, struct error *err);
 
 /* The public side of the newest generation, NULL while there is none. Valid until the next channels_add() or channels_run(). */
 const struct public_keys *channels_side(const struct channels *channels);
+
+/* Counts a use of a key of channels_side() that is not sent anywhere: an advertisement that was asked for by its thumbprint. */
+void channels_count_use(struct channels *channels, size_t key);
 
 /*
  * Sends a request to the newest generation, whose key it names; its `id` is set here. Returns 0: `answered` will be called, from

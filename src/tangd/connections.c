@@ -26,6 +26,7 @@ struct connections {
 	struct connection at_work;
 	size_t count;
 	size_t most;
+	uint64_t gave_way;
 	unsigned of_address[ADDRESSES];
 };
 
@@ -127,8 +128,10 @@ struct connection *connections_add(struct connections *connections, int fd,
 		return NULL;
 	if (connections->count >= connections->most) {
 		victim = find_victim(connections);
-		if (victim)
+		if (victim) {
 			end(victim);
+			connections->gave_way++;
+		}
 		made->surplus = !victim;
 	}
 	made->fd = fd;
@@ -173,6 +176,11 @@ bool connections_is_surplus(const struct connection *connection)
 size_t connections_count(const struct connections *connections)
 {
 	return connections->count;
+}
+
+uint64_t connections_gave_way(const struct connections *connections)
+{
+	return connections->gave_way;
 }
 
 static void sweep_ring(struct connection *ring)

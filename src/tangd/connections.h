@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 /*
@@ -41,8 +42,9 @@ void connections_end(struct connections *connections, struct connection *connect
 /* Says whether it came when the table was full and nobody could give way: it is to be told to come again. NULL is none. */
 bool connections_is_surplus(const struct connection *connection);
 
-/* How many there are. */
+/* How many there are; and how many had to give way so far. */
 size_t connections_count(const struct connections *connections);
+uint64_t connections_gave_way(const struct connections *connections);
 
 /* Shuts down those whose time is over. To be called about once a second. */
 void connections_sweep(struct connections *connections);

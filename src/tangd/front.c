@@ -62,19 +62,23 @@ static bool has_thumbprint(const struct public_key *key, const char *thumbprint)
 	return false;
 }
 
-static const char *find_advertisement(const struct public_keys *keys, const char *thumbprint)
+static const char *find_advertisement(const struct public_keys *keys, const char *thumbprint,
+				      size_t *vouched_by)
 {
 	if (*thumbprint == '\0')
 		return keys->advertisement;
-	for (size_t i = 0; i < keys->count; i++)
-		if (keys->key[i].advertisement && has_thumbprint(&keys->key[i], thumbprint))
-			return keys->key[i].advertisement;
+	for (size_t i = 0; i < keys->count; i++) {
+		if (!keys->key[i].advertisement || !has_thumbprint(&keys->key[i], thumbprint))
+			continue;
+		*vouched_by = i + 1;
+		return keys->key[i].advertisement;
+	}
 	return NULL;
 }
 
 static void advertise(const struct public_keys *keys, const char *thumbprint, struct answer *answer)
 {
-	const char *found = find_advertisement(keys, thumbprint);
+	const char *found = find_advertisement(keys, thumbprint, &answer->vouched_by);
 
 	if (!keys->advertisement) {
 		log_error("the key folder holds no usable signing key: no advertisement");
@@ -157,6 +161,7 @@ static bool begin_recovery(const struct public_keys *keys, const char *kid, cons
 void front_finish(const struct key_reply *reply, struct answer *answer)
 {
 	memset(answer, 0, sizeof(*answer));
+	answer->kind = COUNTS_RECOVERY;
 	if (reply->version != MESSAGE_VERSION)
 		answer->status = INTERNAL_ERROR;
 	else if (reply->status != 0)
@@ -168,6 +173,7 @@ void front_finish(const struct key_reply *reply, struct answer *answer)
 void front_shed(struct answer *answer)
 {
 	memset(answer, 0, sizeof(*answer));
+	answer->kind = COUNTS_RECOVERY;
 	answer->status = SERVICE_UNAVAILABLE;
 	answer->retry_after = RETRY_AFTER_S;
 }
@@ -221,9 +227,11 @@ bool front_begin(const struct front *front, const char *method, const char *targ
 
 	memset(answer, 0, sizeof(*answer));
 	memset(request, 0, sizeof(*request));
+	answer->kind = COUNTS_OTHER;
 	answer->status = check_head(front, method, target, body_size, &route);
 	if (answer->status)
 		return true;
+	answer->kind = route.is_advertisement ? COUNTS_ADVERTISEMENT : COUNTS_RECOVERY;
 	if (front->refresh(front->keys, &keys, &err) < 0) {
 		log_error("%s", err.text);
 		answer->status = INTERNAL_ERROR;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "tangd/channels.h"
+#include "tangd/counts.h"
 #include "tangd/keys.h"
 
 #include <stdbool.h>
@@ -20,15 +21,18 @@ struct front {
 	void *keys;
 	struct channels
 		*channels; /* to where they are, when they are not in this process; may be NULL */
+	struct front_counts *counts; /* of its requests; may be NULL */
 	/* Whether the keys are changing, so that a request is to wait for http_release(); NULL: it never is. */
 	bool (*is_changing)(void *keys);
 };
 
 struct answer {
+	enum counts_kind kind;	  /* of the request */
 	unsigned status;	  /* HTTP status code */
 	const char *content_type; /* NULL: no body */
 	char *body;		  /* malloc'd, the caller's; NULL: none */
 	unsigned retry_after;	  /* seconds after which to ask again; 0: not said */
+	size_t vouched_by; /* of an advertisement that was asked for by thumbprint: that key's number and 1; else 0 */
 };
 
 /*

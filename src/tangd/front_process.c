@@ -71,11 +71,12 @@ static void take_orders(struct state *state)
 {
 	struct front_order order;
 	struct error err = {0};
-	int fds[2];
+	int fds[FRONT_ORDER_FDS];
 	int rc;
 
-	while ((rc = passing_receive(state->orders, &order, sizeof(order), fds, 2)) == 1) {
-		if (channels_add(state->front.channels, fds[0], fds[1], &err) < 0)
+	while ((rc = passing_receive(state->orders, &order, sizeof(order), fds, FRONT_ORDER_FDS)) ==
+	       1) {
+		if (channels_add(state->front.channels, fds[0], fds[1], fds[2], &err) < 0)
 			log_error("%s", err.text);
 		end_change(state);
 	}
@@ -112,6 +113,23 @@ static void wait_for_work(const struct state *state)
 	(void)poll(polled, count, timeout);
 }
 
+/* What is so now, for whoever looks. */
+static void publish(const struct state *state)
+{
+	struct front_counts *counts = state->front.counts;
+	uint32_t connections = 0;
+	uint64_t gave_way = 0;
+
+	for (int i = 0; i < state->count; i++) {
+		connections += http_server_connections(state->servers[i]);
+		gave_way += http_server_gave_way(state->servers[i]);
+	}
+	atomic_store_explicit(&counts->connections, connections, memory_order_relaxed);
+	atomic_store_explicit(&counts->gave_way, gave_way, memory_order_relaxed);
+	atomic_store_explicit(&counts->waiting, (uint32_t)channels_waiting(state->front.channels),
+			      memory_order_relaxed);
+}
+
 static void run(struct state *state)
 {
 	while (!state->draining ||
@@ -124,6 +142,7 @@ static void run(struct state *state)
 		channels_run(state->front.channels);
 		for (int i = 0; i < state->count; i++)
 			http_server_run(state->servers[i]);
+		publish(state);
 	}
 }
 
@@ -145,7 +164,7 @@ static int start(struct state *state, const struct front_process *process)
 }
 
 /* From here on, whatever somebody makes of us reaches no file and no key. */
-static int lock_in(void)
+static int lock_in(struct front_counts *counts)
 {
 	struct sandbox sandbox;
 	struct error err = {0};
@@ -155,6 +174,8 @@ static int lock_in(void)
 		log_error("%s", err.text);
 	else if (*sandbox.missing)
 		log_warning("a front goes without part of its sandbox: %s", sandbox.missing);
+	if (rc == 0)
+		counts->sandbox = sandbox;
 	return rc;
 }
 
@@ -162,6 +183,7 @@ int front_process_run(const struct front_process *process)
 {
 	struct state state = {.front = {.endpoint = process->endpoint,
 					.refresh = current_side,
+					.counts = process->counts,
 					.is_changing = is_changing},
 			      .orders = process->orders,
 			      .watch = process->watch};
@@ -171,7 +193,7 @@ int front_process_run(const struct front_process *process)
 	(void)signal(SIGPIPE, SIG_IGN);
 	/* Those who connect meanwhile wait for the first keys with us. */
 	(void)poll(&first, 1, FIRST_KEYS_MS);
-	if (start(&state, process) == 0 && lock_in() == 0)
+	if (start(&state, process) == 0 && lock_in(process->counts) == 0)
 		run(&state);
 	end_change(&state);
 	channels_free(&state.front.channels);

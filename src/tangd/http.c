@@ -18,6 +18,7 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <microhttpd.h>
@@ -57,6 +58,7 @@ enum progress { BEGUN, HELD, WAITING, ANSWERED, LOST };
 struct request {
 	struct MHD_Connection *connection;
 	enum progress progress;
+	int64_t begun_us; /* CLOCK_MONOTONIC */
 	struct request *next_held;
 	bool was_held; /* once is enough: keys may change without end */
 	int beginnings;
@@ -76,6 +78,14 @@ static struct connection *connection_of(struct MHD_Connection *connection)
 	return info ? info->socket_context : NULL;
 }
 
+static int64_t now_us(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 static void *begin_request(void *arg, const char *target, struct MHD_Connection *connection)
 {
 	const struct http_server *server = arg;
@@ -85,8 +95,10 @@ static void *begin_request(void *arg, const char *target, struct MHD_Connection 
 		free(request);
 		return NULL;
 	}
-	if (request)
+	if (request) {
 		request->connection = connection;
+		request->begun_us = now_us();
+	}
 	connections_begin(server->connections, connection_of(connection));
 	return request;
 }
@@ -174,6 +186,14 @@ static void log_request(const struct http_server *server, struct MHD_Connection 
 		 too_large ? "" : method, too_large ? "" : target, status);
 }
 
+/* The request has its answer: it is written down and counted. */
+static void finish_request(const struct http_server *server, const struct request *request,
+			   const char *method, enum counts_kind kind, unsigned status)
+{
+	log_request(server, request->connection, method, request->target, status);
+	counts_request(server->front->counts, kind, status, now_us() - request->begun_us);
+}
+
 static enum MHD_Result send_answer(struct MHD_Connection *connection, struct answer *answer)
 {
 	struct MHD_Response *response = MHD_create_response_from_buffer(
@@ -220,8 +240,8 @@ static bool length_is_clear(struct MHD_Connection *connection)
 }
 
 /* Answers and ends the connection: nobody knows where the next request would begin, or there is no room for it. */
-static enum MHD_Result refuse(const struct http_server *server, struct MHD_Connection *connection,
-			      const char *method, const struct request *request, unsigned status)
+static enum MHD_Result refuse(const struct http_server *server, const struct request *request,
+			      const char *method, unsigned status)
 {
 	static char nothing[] = "";
 	struct MHD_Response *response = MHD_create_response_from_buffer(0, nothing,
@@ -233,8 +253,8 @@ static enum MHD_Result refuse(const struct http_server *server, struct MHD_Conne
 	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 	if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
 		(void)MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, SURPLUS_RETRY);
-	log_request(server, connection, method, request->target, status);
-	result = MHD_queue_response(connection, status, response);
+	finish_request(server, request, method, COUNTS_OTHER, status);
+	result = MHD_queue_response(request->connection, status, response);
 	MHD_destroy_response(response);
 	return result;
 }
@@ -327,11 +347,10 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
 	if (!request->seen) {
 		request->seen = true;
 		if (connections_is_surplus(connection_of(connection)))
-			return refuse(server, connection, method, request,
-				      MHD_HTTP_SERVICE_UNAVAILABLE);
+			return refuse(server, request, method, MHD_HTTP_SERVICE_UNAVAILABLE);
 		return length_is_clear(connection)
 			       ? MHD_YES
-			       : refuse(server, connection, method, request, MHD_HTTP_BAD_REQUEST);
+			       : refuse(server, request, method, MHD_HTTP_BAD_REQUEST);
 	}
 	if (*size > 0) {
 		enum MHD_Result result = take_body(request, data, *size);
@@ -341,7 +360,9 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
 	}
 	if (!find_answer(server, method, request, &answer))
 		return MHD_YES;
-	log_request(server, connection, method, request->target, answer.status);
+	if (answer.vouched_by > 0 && server->front->channels)
+		channels_count_use(server->front->channels, answer.vouched_by - 1);
+	finish_request(server, request, method, answer.kind, answer.status);
 	return send_answer(connection, &answer);
 }
 
@@ -476,6 +497,11 @@ void http_server_stop_accepting(struct http_server *server)
 
 	if (fd >= 0)
 		(void)close(fd);
+}
+
+uint64_t http_server_gave_way(const struct http_server *server)
+{
+	return connections_gave_way(server->connections);
 }
 
 unsigned http_server_connections(const struct http_server *server)

@@ -5,6 +5,7 @@
 #include "tangd/front.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct http_server;
 
@@ -38,6 +39,9 @@ void http_release(struct http_server *server);
 
 /* For channels_new(): a request of any server here has its answer. */
 void http_answered(void *request, const struct key_reply *reply);
+
+/* How many connections were closed for others, since there were too many. */
+uint64_t http_server_gave_way(const struct http_server *server);
 
 /* Connections open now. */
 unsigned http_server_connections(const struct http_server *server);

@@ -25,7 +25,6 @@ enum { READINGS_MAX = 20 };
 struct private_key {
 	json_t *jwk; /* while the folder is being read */
 	bool is_signing;
-	bool is_advertised;
 	struct secret scalar; /* exchange keys only */
 };
 
@@ -202,7 +201,7 @@ static int take_key(struct keys *keys, json_t *jwk, bool is_hidden, struct error
 		return rc;
 	rc = take_use(jwk, key, side, err);
 	key->jwk = json_incref(jwk);
-	key->is_advertised = rc == 0 && !is_hidden;
+	side->is_advertised = rc == 0 && !is_hidden;
 	keys->side.count++;
 	return rc;
 }
@@ -287,7 +286,7 @@ static int collect(const struct keys *keys, json_t **advertised, json_t **signer
 	for (size_t i = 0; i < keys->side.count; i++) {
 		const struct private_key *key = &keys->key[i];
 
-		if (!key->is_advertised)
+		if (!keys->side.key[i].is_advertised)
 			continue;
 		if (json_array_append(*advertised, key->jwk) < 0 ||
 		    (key->is_signing && json_array_append(*signers, key->jwk) < 0))
@@ -313,7 +312,7 @@ static int sign_for(struct keys *keys, size_t i, const json_t *advertised, const
 {
 	JSON_AUTO json_t *with = json_copy((json_t *)signers);
 
-	if (!keys->key[i].is_advertised && json_array_append(with, keys->key[i].jwk) < 0)
+	if (!keys->side.key[i].is_advertised && json_array_append(with, keys->key[i].jwk) < 0)
 		return error_nomem(err);
 	return sign(advertised, with, &keys->side.key[i].advertisement, err);
 }
@@ -364,15 +363,19 @@ static int make_first_pair(struct keys *keys, struct error *err)
 	return rc < 0 ? rc : load_folder(keys, &advertised, err);
 }
 
+int keys_are_lost(const char *path, struct error *err)
+{
+	return error_set(err, -ENOKEY,
+			 "the folder '%s' has lost its keys: bring them back ('tangctl restore'), "
+			 "or make a new pair, to which nothing is bound, with tangd-keygen",
+			 path);
+}
+
 /* No key is advertised. Whoever rotates by hand is about to make one. */
 static bool may_make_pair(const struct keys *keys, unsigned flags, struct error *err)
 {
 	if (keys->side.count == 0 && (flags & KEYS_SERVED))
-		(void)error_set(
-			err, -ENOKEY,
-			"the folder '%s' has lost its keys: bring them back ('tangctl restore'), "
-			"or make a new pair, to which nothing is bound, with tangd-keygen",
-			keys->path);
+		(void)keys_are_lost(keys->path, err);
 	else if (!(flags & KEYS_CREATE))
 		(void)error_set(
 			err, -ENOKEY,

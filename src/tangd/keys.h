@@ -14,6 +14,7 @@
 struct public_key {
 	char thumbprint[JOSE_HASHES][JOSE_THUMBPRINT_MAX];
 	bool is_exchange;	  /* for deriveKey by ECMR, private part at hand */
+	bool is_advertised;	  /* not rotated, and of use */
 	enum jose_curve_id curve; /* counts when is_exchange */
 	char *advertisement; /* of a signing key: the advertisement signed by it too; else NULL */
 };
@@ -48,6 +49,7 @@ enum keys_flags {
 	KEYS_SERVED =
 		1
 		<< 2, /* but not where none is left at all: keys were served before, and a new pair would be another server */
+	KEYS_TOLD = 1 << 3, /* that is known: nothing is said of it */
 };
 
 /*
@@ -56,6 +58,9 @@ enum keys_flags {
  */
 int keys_load(struct keys *keys, unsigned flags, const struct public_keys **public_keys,
 	      uint64_t *set, struct error *err);
+
+/* Records that the folder has lost its keys, and what to do. Returns -ENOKEY. */
+int keys_are_lost(const char *path, struct error *err);
 
 /*
  * A number that changes when a key file of the folder comes, goes or changes, be it behind a link; the order of the listing does

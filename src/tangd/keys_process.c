@@ -47,7 +47,8 @@ static int load(const struct keys_process *process, struct keys *keys)
 	uint64_t set = 0;
 	int rc = keys_load(keys, process->flags, &side, &set, &err);
 
-	if (rc < 0 && (process->flags & KEYS_SIGN))
+	if (rc < 0 && (process->flags & KEYS_SIGN) &&
+	    !(rc == -ENOKEY && (process->flags & KEYS_TOLD)))
 		log_error("%s", err.text);
 	if (rc < 0) {
 		(void)report(process, rc, 0, NULL);
@@ -57,7 +58,7 @@ static int load(const struct keys_process *process, struct keys *keys)
 }
 
 /* Answers one request of a channel, if there is one. Returns 0 at the channel's end, else 1. */
-static int answer_one(const struct keys *keys, int fd, int flags)
+static int answer_one(const struct keys *keys, struct key_uses *uses, int fd, int flags)
 {
 	struct key_request request;
 	struct key_reply reply;
@@ -69,18 +70,21 @@ static int answer_one(const struct keys *keys, int fd, int flags)
 	if (got != (ssize_t)sizeof(request))
 		return got > 0 || errno == EAGAIN || errno == EINTR;
 	keys_answer(keys, &request, &reply);
+	if (reply.status == 0)
+		counts_use(uses, request.key);
 	return send(fd, &reply, sizeof(reply), MSG_NOSIGNAL) == (ssize_t)sizeof(reply) ||
 	       errno == EINTR;
 }
 
 /* One front needs no poll: the call waits where the work is. */
-static void serve_one(const struct keys *keys, int fd)
+static void serve_one(const struct keys *keys, struct key_uses *uses, int fd)
 {
-	while (answer_one(keys, fd, 0))
+	while (answer_one(keys, uses, fd, 0))
 		;
 }
 
-static void serve_several(const struct keys *keys, const int *channels, size_t count)
+static void serve_several(const struct keys *keys, struct key_uses *uses, const int *channels,
+			  size_t count)
 {
 	struct pollfd polled[CHANNELS_MAX];
 	size_t open = count;
@@ -93,7 +97,7 @@ static void serve_several(const struct keys *keys, const int *channels, size_t c
 		for (size_t i = 0; i < count; i++) {
 			if (polled[i].fd < 0 || !polled[i].revents)
 				continue;
-			if (answer_one(keys, polled[i].fd, MSG_DONTWAIT))
+			if (answer_one(keys, uses, polled[i].fd, MSG_DONTWAIT))
 				continue;
 			polled[i].fd = -1;
 			open--;
@@ -109,7 +113,7 @@ static void wait_on(const int *channels, size_t count)
 }
 
 /* From here on: no file, no network, no new descriptor. One of a generation tells what is missing. */
-static int lock_in(bool tell)
+static int lock_in(struct key_uses *uses, bool tell)
 {
 	struct sandbox sandbox;
 	struct error err = {0};
@@ -119,6 +123,8 @@ static int lock_in(bool tell)
 		log_error("%s", err.text);
 	else if (*sandbox.missing && tell)
 		log_warning("keys processes go without part of their sandbox: %s", sandbox.missing);
+	if (rc == 0 && tell)
+		uses->sandbox = sandbox;
 	return rc;
 }
 
@@ -137,12 +143,12 @@ int keys_process_run(const struct keys_process *process)
 	(void)close(process->report);
 	wait_on(process->channels, process->count);
 	if (rc == 0)
-		rc = lock_in(process->flags & KEYS_SIGN);
+		rc = lock_in(process->uses, process->flags & KEYS_SIGN);
 	if (rc == 0) {
 		if (process->count == 1)
-			serve_one(keys, process->channels[0]);
+			serve_one(keys, process->uses, process->channels[0]);
 		else
-			serve_several(keys, process->channels, process->count);
+			serve_several(keys, process->uses, process->channels, process->count);
 	}
 	keys_free(&keys);
 	return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

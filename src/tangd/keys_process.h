@@ -2,6 +2,8 @@
 /* A process that holds private keys: it reads the folder once, and then does nothing but multiply points. */
 #pragma once
 
+#include "tangd/counts.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +22,7 @@ struct keys_process {
 	const int *channels; /* to the fronts, shared with the other processes of its generation */
 	size_t count;	     /* of them */
 	int report;	     /* to the supervisor */
+	struct key_uses *uses; /* shared, as the channels are */
 };
 
 /* Runs until all channels are closed. Returns the exit status. */

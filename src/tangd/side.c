@@ -20,9 +20,9 @@ static json_t *key_to_json(const struct public_key *key)
 
 	for (int hash = 0; hash < JOSE_HASHES; hash++)
 		(void)json_array_append_new(thumbprints, json_string(key->thumbprint[hash]));
-	return json_pack("{s:o, s:b, s:i, s:s*}", "thumbprints", thumbprints, "exchange",
-			 key->is_exchange, "curve", (int)key->curve, "advertisement",
-			 key->advertisement);
+	return json_pack("{s:o, s:b, s:b, s:i, s:s*}", "thumbprints", thumbprints, "exchange",
+			 key->is_exchange, "advertised", key->is_advertised, "curve",
+			 (int)key->curve, "advertisement", key->advertisement);
 }
 
 static json_t *to_json(const struct public_keys *side)
@@ -71,6 +71,7 @@ static int key_from_json(const json_t *json, struct public_key *key)
 		memcpy(key->thumbprint[hash], text, strlen(text) + 1);
 	}
 	key->is_exchange = json_is_true(json_object_get(json, "exchange"));
+	key->is_advertised = json_is_true(json_object_get(json, "advertised"));
 	if (key->is_exchange && !jose_curve((int)curve))
 		return -EBADMSG;
 	key->curve = (enum jose_curve_id)curve;

@@ -5,11 +5,12 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "tang/folder.h"
+#include "tangd/admin_process.h"
 #include "tangd/front_process.h"
-#include "tangd/keys.h"
-#include "tangd/keys_process.h"
+#include "tangd/generation.h"
 #include "tangd/manager.h"
 #include "tangd/passing.h"
+#include "tangd/watch.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -17,17 +18,15 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { FRONTS_MAX = 16, WORKERS_MAX = 256 };
-
-/* How often the folder is looked at where nothing tells of changes (a network file system), milliseconds. */
-enum { LOOK_MS = 1000 };
+/* Processes of all generations together, those that drain included. */
+enum { WORKERS_MAX = 4 * GENERATION_WORKERS_MAX };
 
 /* A process that keeps dying is started again after 0.1 s, 0.2 s, … and not more seldom than every 5 s. */
 enum { BACK_OFF_FIRST_MS = 100, BACK_OFF_MOST_MS = 5000, BACK_OFF_FORGET_MS = 10000 };
@@ -41,50 +40,52 @@ enum { END_MS = 5000 };
 /* How long to wait for whoever has hidden all keys, and not made new ones yet. */
 enum { PATIENCE_MS = 10000 };
 
-/* How long a generation may take to read the folder. */
-enum { START_MS = 30000 };
+/* How often uses of keys are counted together, and written down. */
+enum { COUNT_MS = 1000, WRITE_MS = 10000 };
 
-struct front_slot {
-	pid_t pid;
-	int orders; /* our end of its socket */
-};
-
-/* A generation on its way: its processes have not all told what they have read. */
-struct starting {
-	int workers; /* 0: none is on its way */
-	int reported;
-	int reports; /* where they report */
-	uint64_t set;
-	int side;		  /* -1: the one that signs has not told yet */
-	int channels[FRONTS_MAX]; /* the fronts' ends */
-	struct deadline deadline;
+/* A process that we talk to: its end of the socket closes with us. */
+struct child {
+	pid_t pid; /* 0: none */
+	int orders;
 };
 
 struct supervisor {
 	const struct supervisor_options *options;
 	const int *listening;
-	struct deadline when;	  /* when a wanted generation is to be started */
+	int count; /* of them */
+	int fronts;
+	int workers;
+	int signals;
+	struct watch watch;
+	struct child front[FRONTS_MAX];
+	struct front_counts *counts[FRONTS_MAX];
+	struct child admin;
+	struct generation *starting; /* on its way; NULL: none */
+	struct generation
+		*serving; /* the newest that the fronts have, and behind it those that drain */
+	struct state *state;
+	struct board *board;   /* for the admin process */
+	struct report *report; /* what is to be written on it */
+	struct deadline
+		when; /* when a wanted generation, and processes that are not there, are to be started */
 	struct deadline calm;	  /* when the back-off is forgotten */
 	struct deadline patience; /* until when somebody may make the keys that are missing */
 	struct deadline alive;	  /* when to tell the manager that we are */
-	uint64_t fingerprint;	  /* of the folder when the newest generation was started */
-	struct starting starting;
-	int count; /* of listening sockets */
-	int fronts;
-	int workers;
+	struct deadline counting;
+	struct deadline writing;
 	int back_off_ms;
-	int watch; /* inotify, -1: none */
-	int signals;
 	int watchdog_ms; /* how often to tell the manager that we are alive; 0: it does not ask */
-	struct front_slot front[FRONTS_MAX];
-	pid_t worker
-		[WORKERS_MAX]; /* of the newest generation, of the one on its way, and of those that drain */
-	bool wanted;	       /* a generation is to be started */
-	bool served;	       /* there was one */
+	bool wanted;	 /* a generation is to be started */
 	bool may_create; /* nobody has made the keys that are missing */
 	bool missing;	 /* no key is advertised any more; the last generation stays in service */
 	bool stopping;
 };
+
+static void close_listening(const int *fds, int count)
+{
+	for (int i = 0; i < count; i++)
+		(void)close(fds[i]);
+}
 
 /* A child keeps nothing of ours but what it was made for, and ends with us. */
 static void become_child(struct supervisor *supervisor, const char *name)
@@ -93,21 +94,24 @@ static void become_child(struct supervisor *supervisor, const char *name)
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)prctl(PR_SET_NAME, name);
-	(void)signal(SIGTERM,
-		     SIG_IGN); /* sent to the whole group, it is for the supervisor to act on */
+	/* Sent to the whole group, they are for the supervisor to act on. */
+	(void)signal(SIGTERM, SIG_IGN);
 	(void)signal(SIGINT, SIG_IGN);
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	fd_close(&supervisor->signals);
-	fd_close(&supervisor->watch);
+	watch_end(&supervisor->watch);
 	for (int i = 0; i < supervisor->fronts; i++)
 		fd_close(&supervisor->front[i].orders);
-}
+	fd_close(&supervisor->admin.orders);
+	generation_free(&supervisor->starting);
+	while (supervisor->serving) {
+		struct generation *next = supervisor->serving->next;
 
-static void close_listening(struct supervisor *supervisor)
-{
-	for (int i = 0; i < supervisor->count; i++)
-		(void)close(supervisor->listening[i]);
+		generation_free(&supervisor->serving);
+		supervisor->serving = next;
+	}
+	state_free(&supervisor->state);
 }
 
 /* Something died: the next start comes later, the more often it happens. */
@@ -122,291 +126,318 @@ static void back_off(struct supervisor *supervisor)
 	supervisor->wanted = true;
 }
 
-/* Where the folder itself is a link, or is replaced, the watch is of what it was: the look every second finds the rest. */
-static int open_watch(const struct supervisor *supervisor)
+/* --- Fronts and the admin process ---------------------------------------------------------------------------------------------- */
+
+/* In the child: `orders` is its end of the socket. */
+static int run_front(struct supervisor *supervisor, int index, int orders)
 {
-	const unsigned events = IN_CREATE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE |
-				IN_CLOSE_WRITE | IN_ATTRIB;
-	int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	const struct front_process process = {.endpoint = supervisor->options->endpoint,
+					      .listening = supervisor->listening,
+					      .count = supervisor->count,
+					      .orders = orders,
+					      .counts = supervisor->counts[index],
+					      .watch = watch_open(supervisor->options->folder)};
 
-	if (fd >= 0 && inotify_add_watch(fd, supervisor->options->folder, events) < 0)
-		fd_close(&fd);
-	return fd;
-}
-
-static int start_front(struct supervisor *supervisor, int index)
-{
-	struct front_slot *slot = &supervisor->front[index];
-	int pair[2];
-	int rc = passing_pair(pair);
-
-	if (rc < 0)
-		return rc;
-	slot->pid = fork();
-	if (slot->pid == 0) {
-		const struct front_process process = {supervisor->options->endpoint,
-						      supervisor->listening, supervisor->count,
-						      pair[1], open_watch(supervisor)};
-
-		(void)close(pair[0]);
-		become_child(supervisor, "tangd-front");
-		_exit(front_process_run(&process));
-	}
-	(void)close(pair[1]);
-	if (slot->pid < 0) {
-		rc = -errno;
-		(void)close(pair[0]);
-		slot->pid = 0;
-		return rc;
-	}
-	slot->orders = pair[0];
-	return 0;
-}
-
-/* Starts those that are not there. */
-static void start_fronts(struct supervisor *supervisor)
-{
-	for (int i = 0; i < supervisor->fronts; i++) {
-		int rc = supervisor->front[i].pid > 0 ? 0 : start_front(supervisor, i);
-
-		if (rc < 0)
-			log_error("cannot start a front: %s", strerror(-rc));
-	}
-}
-
-static void forget_starting(struct supervisor *supervisor)
-{
-	struct starting *starting = &supervisor->starting;
-
+	become_child(supervisor, "tangd-front");
+	close_listening(supervisor->options->admin, supervisor->options->admins);
+	counts_unshare(supervisor->board, sizeof(*supervisor->board));
 	for (int i = 0; i < supervisor->fronts; i++)
-		fd_close(&starting->channels[i]);
-	fd_close(&starting->reports);
-	fd_close(&starting->side);
-	starting->workers = 0;
+		if (i != index)
+			counts_unshare(supervisor->counts[i], sizeof(*supervisor->counts[i]));
+	return front_process_run(&process);
 }
 
-/* A first pair is made at once; one beside rotated keys only where nobody has made it for a while. */
-static bool may_create(const struct supervisor *supervisor)
+static int run_admin(struct supervisor *supervisor, int index, int orders)
 {
-	return !supervisor->served || supervisor->may_create;
+	const struct admin_process process = {.listening = supervisor->options->admin,
+					      .count = supervisor->options->admins,
+					      .orders = orders,
+					      .board = supervisor->board,
+					      .fronts = supervisor->counts};
+
+	(void)index;
+	become_child(supervisor, "tangd-admin");
+	close_listening(supervisor->listening, supervisor->count);
+	return admin_process_run(&process);
 }
 
-/* In the child: the fronts' ends are not its business. */
-static int run_worker(struct supervisor *supervisor, const int *channels, int report, bool signs)
+/* Starts a process that is not there. */
+static void start_child(struct supervisor *supervisor, struct child *child, int index,
+			int (*run)(struct supervisor *supervisor, int index, int orders))
 {
-	const struct keys_process process = {
-		.folder = supervisor->options->folder,
-		.flags = (signs ? (unsigned)KEYS_SIGN : 0U) |
-			 (may_create(supervisor) ? (unsigned)KEYS_CREATE : 0U) |
-			 (supervisor->served ? (unsigned)KEYS_SERVED : 0U),
-		.channels = channels,
-		.count = (size_t)supervisor->fronts,
-		.report = report,
-	};
+	int pair[2] = {-1, -1};
+	int rc;
 
-	become_child(supervisor, "tangd-keys");
-	close_listening(supervisor);
-	forget_starting(supervisor);
-	return keys_process_run(&process);
-}
-
-static int fork_worker(struct supervisor *supervisor, const int *channels, int report, bool signs)
-{
-	pid_t pid = fork();
-
-	if (pid == 0)
-		_exit(run_worker(supervisor, channels, report, signs));
-	if (pid < 0)
-		return -errno;
-	for (int i = 0; i < WORKERS_MAX; i++) {
-		if (supervisor->worker[i] > 0)
-			continue;
-		supervisor->worker[i] = pid;
-		break;
+	if (child->pid > 0)
+		return;
+	rc = passing_pair(pair);
+	if (rc == 0)
+		child->pid = fork();
+	if (rc == 0 && child->pid == 0) {
+		(void)close(pair[0]);
+		_exit(run(supervisor, index, pair[1]));
 	}
-	return 0;
-}
-
-/* Makes the channels: ours are the fronts' ends, `theirs` the keys processes'. */
-static int make_channels(struct supervisor *supervisor, int theirs[static FRONTS_MAX])
-{
-	for (int i = 0; i < supervisor->fronts; i++) {
-		int pair[2];
-		int rc = passing_pair(pair);
-
-		if (rc < 0)
-			return rc;
-		supervisor->starting.channels[i] = pair[0];
-		theirs[i] = pair[1];
+	if (rc == 0 && child->pid < 0)
+		rc = -errno;
+	fd_close(&pair[1]);
+	if (rc == 0) {
+		child->orders = pair[0];
+		return;
 	}
-	return 0;
+	child->pid = 0;
+	fd_close(&pair[0]);
+	log_error("cannot start a process: %s", strerror(-rc));
 }
 
-static int count_workers(const struct supervisor *supervisor)
+static void start_children(struct supervisor *supervisor)
+{
+	for (int i = 0; i < supervisor->fronts; i++)
+		start_child(supervisor, &supervisor->front[i], i, run_front);
+	if (supervisor->options->admins > 0)
+		start_child(supervisor, &supervisor->admin, 0, run_admin);
+}
+
+static int fronts_alive(const struct supervisor *supervisor)
 {
 	int count = 0;
 
-	for (int i = 0; i < WORKERS_MAX; i++)
-		count += supervisor->worker[i] > 0;
+	for (int i = 0; i < supervisor->fronts; i++)
+		count += supervisor->front[i].pid > 0;
 	return count;
 }
 
-static uint64_t look_at_folder(const struct supervisor *supervisor)
-{
-	FD_AUTO int fd = tang_folder_open(supervisor->options->folder, NULL);
-	uint64_t fingerprint = 0;
+/* --- Generations --------------------------------------------------------------------------------------------------------------- */
 
-	if (fd >= 0)
-		(void)keys_fingerprint(fd, supervisor->options->folder, &fingerprint, NULL);
-	return fingerprint;
+static void become_worker(void *arg)
+{
+	struct supervisor *supervisor = arg;
+
+	become_child(supervisor, "tangd-keys");
+	close_listening(supervisor->listening, supervisor->count);
+	close_listening(supervisor->options->admin, supervisor->options->admins);
+	counts_unshare(supervisor->board, sizeof(*supervisor->board));
+	for (int i = 0; i < supervisor->fronts; i++)
+		counts_unshare(supervisor->counts[i], sizeof(*supervisor->counts[i]));
+}
+
+static int workers_alive(const struct supervisor *supervisor)
+{
+	int count = 0;
+
+	for (const struct generation *g = supervisor->serving; g; g = g->next)
+		count += generation_alive(g);
+	return count;
+}
+
+static bool ever_served(const struct supervisor *supervisor)
+{
+	return supervisor->serving || state_served(supervisor->state);
+}
+
+/* A first pair is made at once; one beside rotated keys only where nobody has made it for a while. */
+static unsigned flags_of(const struct supervisor *supervisor)
+{
+	return (!supervisor->serving || supervisor->may_create ? (unsigned)KEYS_CREATE : 0U) |
+	       (ever_served(supervisor) ? (unsigned)KEYS_SERVED : 0U) |
+	       (supervisor->missing ? (unsigned)KEYS_TOLD : 0U);
 }
 
 static void start_generation(struct supervisor *supervisor)
 {
-	struct starting *starting = &supervisor->starting;
-	int theirs[FRONTS_MAX];
-	int reports[2] = {-1, -1};
-	int rc;
+	const struct generation_plan plan = {.folder = supervisor->options->folder,
+					     .flags = flags_of(supervisor),
+					     .fronts = supervisor->fronts,
+					     .workers = supervisor->workers,
+					     .become = become_worker,
+					     .arg = supervisor};
+	struct error err = {0};
 
-	/* Those of the last one that drain still have their places. */
-	if (count_workers(supervisor) + supervisor->workers > WORKERS_MAX)
+	/* Those of the last ones that drain still have their places. */
+	if (workers_alive(supervisor) + supervisor->workers > WORKERS_MAX)
 		return;
-	memset(theirs, -1, sizeof(theirs));
 	supervisor->wanted = false;
-	/* Taken before anything is read: a change in between makes one more generation. */
-	supervisor->fingerprint = look_at_folder(supervisor);
-	starting->deadline = deadline_in_ms(START_MS);
-	rc = passing_pair(reports);
-	if (rc == 0)
-		rc = make_channels(supervisor, theirs);
-	starting->reports = reports[0];
-	starting->reported = 0;
-	for (int i = 0; rc == 0 && i < supervisor->workers; i++) {
-		rc = fork_worker(supervisor, theirs, reports[1], i == 0);
-		starting->workers += rc == 0;
-	}
-	fd_close(&reports[1]);
-	for (int i = 0; i < supervisor->fronts; i++)
-		fd_close(&theirs[i]);
-	if (rc == 0)
+	/* Noted before anything is read: a change in between makes one more generation. */
+	watch_note(&supervisor->watch);
+	if (generation_start(&plan, &supervisor->starting, &err) == 0)
 		return;
-	log_error("cannot start the keys processes: %s", strerror(-rc));
-	forget_starting(supervisor);
+	log_error("%s", err.text);
 	back_off(supervisor);
+}
+
+/* What the state says is to be on disk before anybody relies on it; if that cannot be, it is tried again. */
+static void write_state(struct supervisor *supervisor)
+{
+	struct error err = {0};
+	int rc = state_write(supervisor->state, &err);
+
+	supervisor->writing = deadline_in_ms(WRITE_MS);
+	if (rc < 0 && !supervisor->report->state_failed)
+		log_error("cannot keep the state: %s", err.text);
+	supervisor->report->state_failed = rc < 0;
 }
 
 /* All have read the same: the fronts get it. */
 static void hand_over(struct supervisor *supervisor)
 {
-	const struct front_order order = {FRONT_ORDER_VERSION};
-	struct starting *starting = &supervisor->starting;
+	struct generation *generation = supervisor->starting;
+	bool is_first = !supervisor->serving;
 
-	for (int i = 0; i < supervisor->fronts; i++) {
-		int fds[2] = {starting->side, starting->channels[i]};
-
+	for (int i = 0; i < supervisor->fronts; i++)
 		if (supervisor->front[i].pid > 0)
-			(void)passing_send(supervisor->front[i].orders, &order, sizeof(order), fds,
-					   2);
-	}
-	if (!supervisor->served)
+			(void)generation_hand_to(generation, i, supervisor->front[i].orders);
+	generation_let_go(generation);
+	generation->next = supervisor->serving;
+	supervisor->serving = generation;
+	supervisor->starting = NULL;
+	if (supervisor->missing)
+		log_info("The keys are back in service");
+	supervisor->missing = supervisor->may_create = false;
+	supervisor->report->generations++;
+	state_set_served(supervisor->state);
+	if (state_set_keys(supervisor->state, &generation->keys) < 0)
+		log_error("there are too many keys to count the uses of each");
+	if (is_first)
+		write_state(supervisor);
+	if (is_first)
 		manager_tell("READY=1");
-	supervisor->served = true;
-	supervisor->missing = false;
-	supervisor->may_create = false;
-	forget_starting(supervisor);
-}
-
-/* Not to be used: the folder cannot be read. */
-static void give_up_starting(struct supervisor *supervisor)
-{
-	forget_starting(supervisor);
-	back_off(supervisor);
-}
-
-/* Not to be used: the folder changed while it was read. Nothing failed, so that nothing is gained by waiting longer each time. */
-static void start_anew(struct supervisor *supervisor)
-{
-	forget_starting(supervisor);
-	supervisor->wanted = true;
-	supervisor->when = deadline_in_ms(ANEW_MS);
 }
 
 /* No failure of ours: whoever has hidden the keys is about to make new ones, and then the folder changes. */
 static void wait_for_keys(struct supervisor *supervisor)
 {
-	forget_starting(supervisor);
 	if (!supervisor->missing)
 		supervisor->patience = deadline_in_ms(PATIENCE_MS);
 	supervisor->missing = true;
 }
 
-static void take_report(struct supervisor *supervisor, const struct keys_report *report, int side)
+static void listen_to_generation(struct supervisor *supervisor)
 {
-	struct starting *starting = &supervisor->starting;
+	enum generation_news news = supervisor->starting ? generation_listen(supervisor->starting)
+							 : GENERATION_READING;
 
-	bool differs = starting->reported > 0 && report->set != starting->set;
-
-	if (report->version != KEYS_REPORT_VERSION || report->status < 0 || differs) {
-		fd_close(&side);
-		if (report->status == -ENOKEY)
-			wait_for_keys(supervisor);
-		else if (report->status == -EAGAIN || (report->status == 0 && differs))
-			start_anew(supervisor);
-		else
-			give_up_starting(supervisor);
+	if (news == GENERATION_READING)
+		return;
+	if (news == GENERATION_READY) {
+		hand_over(supervisor);
 		return;
 	}
-	starting->set = report->set;
-	starting->reported++;
-	if (side >= 0)
-		starting->side = side;
-	if (starting->reported == starting->workers && starting->side >= 0)
-		hand_over(supervisor);
-}
-
-static void take_reports(struct supervisor *supervisor)
-{
-	while (supervisor->starting.workers > 0) {
-		struct keys_report report;
-		int side = -1;
-		int rc = passing_receive_some(supervisor->starting.reports, &report, sizeof(report),
-					      &side);
-
-		if (rc == -EAGAIN || rc == -EINTR)
-			return;
-		if (rc == 1)
-			take_report(supervisor, &report, side);
-		else
-			give_up_starting(supervisor);
+	generation_free(&supervisor->starting);
+	if (news == GENERATION_KEYLESS) {
+		wait_for_keys(supervisor);
+	} else if (news == GENERATION_CHANGED) {
+		/* Nothing failed, so that nothing is gained by waiting longer each time. */
+		supervisor->wanted = true;
+		supervisor->when = deadline_in_ms(ANEW_MS);
+	} else {
+		back_off(supervisor);
 	}
 }
 
-static void bury_front(struct supervisor *supervisor, int index, int status)
+/* Those that have ended, but for the one that is to serve. */
+static void drop_drained(struct supervisor *supervisor)
 {
-	struct front_slot *slot = &supervisor->front[index];
+	struct generation **link = supervisor->serving ? &supervisor->serving->next : NULL;
 
-	slot->pid = 0;
-	fd_close(&slot->orders);
+	while (link && *link) {
+		struct generation *generation = *link;
+
+		if (generation_alive(generation) > 0) {
+			link = &generation->next;
+			continue;
+		}
+		generation_add_uses(generation, supervisor->state);
+		*link = generation->next;
+		generation_free(&generation);
+	}
+}
+
+/* --- What is known of it ------------------------------------------------------------------------------------------------------- */
+
+static void report_keys(const struct state *state, struct report *report)
+{
+	report->keys = 0;
+	for (size_t i = 0; i < state_count(state) && report->keys < TANG_KEY_FILES_MAX; i++)
+		if (state_key(state, i)->is_there)
+			report->key[report->keys++] = *state_key(state, i);
+}
+
+static void report_all(struct supervisor *supervisor)
+{
+	struct report *report = supervisor->report;
+	const struct generation *serving = supervisor->serving;
+
+	report->fronts_alive = fronts_alive(supervisor);
+	report->workers_alive = serving ? generation_alive(serving) : 0;
+	report->serving = serving != NULL;
+	report->is_missing = supervisor->missing;
+	if (serving)
+		report->keys_sandbox = serving->by_keys->sandbox;
+	report_keys(supervisor->state, report);
+	board_write(supervisor->board, report);
+}
+
+static void count(struct supervisor *supervisor)
+{
+	for (struct generation *g = supervisor->serving; g; g = g->next)
+		generation_add_uses(g, supervisor->state);
+	report_all(supervisor);
+	supervisor->counting = deadline_in_ms(COUNT_MS);
+}
+
+/* --- Processes that end -------------------------------------------------------------------------------------------------------- */
+
+static void bury_child(struct supervisor *supervisor, struct child *child, const char *name,
+		       int status)
+{
+	child->pid = 0;
+	fd_close(&child->orders);
 	if (supervisor->stopping)
 		return;
-	log_error("a front ended (%s %d); it is started again",
+	log_error("%s ended (%s %d); it is started again", name,
 		  WIFSIGNALED(status) ? "signal" : "status",
 		  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 	/* A new front needs channels, which come with a new generation. */
 	back_off(supervisor);
 }
 
-static void bury_worker(struct supervisor *supervisor, int index, int status)
+static void bury_worker(struct supervisor *supervisor, bool is_starting, int status)
 {
-	supervisor->worker[index] = 0;
 	/* One that ends by itself has reported why. */
 	if (supervisor->stopping || !WIFSIGNALED(status))
 		return;
+	supervisor->report->workers_died++;
 	log_error("a keys process ended (signal %d); a new generation is started",
 		  WTERMSIG(status));
-	if (supervisor->starting.workers > 0)
-		forget_starting(supervisor);
+	if (is_starting)
+		generation_free(&supervisor->starting);
 	back_off(supervisor);
+}
+
+static void bury_one(struct supervisor *supervisor, pid_t pid, int status)
+{
+	for (int i = 0; i < supervisor->fronts; i++) {
+		if (supervisor->front[i].pid != pid)
+			continue;
+		supervisor->report->fronts_died += !supervisor->stopping;
+		bury_child(supervisor, &supervisor->front[i], "a front", status);
+		return;
+	}
+	if (supervisor->admin.pid == pid) {
+		bury_child(supervisor, &supervisor->admin, "the admin process", status);
+		return;
+	}
+	if (supervisor->starting && generation_bury(supervisor->starting, pid)) {
+		/* What it has reported before it ended counts for more. */
+		if (WIFSIGNALED(status))
+			bury_worker(supervisor, true, status);
+		return;
+	}
+	for (struct generation *g = supervisor->serving; g; g = g->next) {
+		if (!generation_bury(g, pid))
+			continue;
+		bury_worker(supervisor, false, status);
+		return;
+	}
 }
 
 static void bury(struct supervisor *supervisor)
@@ -414,14 +445,9 @@ static void bury(struct supervisor *supervisor)
 	int status = 0;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		for (int i = 0; i < supervisor->fronts; i++)
-			if (supervisor->front[i].pid == pid)
-				bury_front(supervisor, i, status);
-		for (int i = 0; i < WORKERS_MAX; i++)
-			if (supervisor->worker[i] == pid)
-				bury_worker(supervisor, i, status);
-	}
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		bury_one(supervisor, pid, status);
+	drop_drained(supervisor);
 }
 
 static void take_signals(struct supervisor *supervisor)
@@ -434,82 +460,73 @@ static void take_signals(struct supervisor *supervisor)
 	bury(supervisor);
 }
 
-static void watch_folder(struct supervisor *supervisor)
-{
-	fd_close(&supervisor->watch);
-	supervisor->watch = open_watch(supervisor);
-}
+/* --- The loop ------------------------------------------------------------------------------------------------------------------ */
 
 static void look_for_changes(struct supervisor *supervisor)
 {
-	char events[4096];
-
-	while (supervisor->watch >= 0 && read(supervisor->watch, events, sizeof(events)) > 0)
-		;
-	if (supervisor->starting.workers > 0 || supervisor->wanted ||
-	    look_at_folder(supervisor) == supervisor->fingerprint)
+	if (supervisor->starting || supervisor->wanted || !watch_sees_change(&supervisor->watch))
 		return;
 	supervisor->wanted = true;
 	supervisor->when = deadline_in_ms(0);
-	watch_folder(supervisor);
 }
 
 static void wait_for_work(const struct supervisor *supervisor)
 {
-	struct pollfd polled[3] = {{supervisor->signals, POLLIN, 0},
-				   {supervisor->watch, POLLIN, 0},
-				   {supervisor->starting.reports, POLLIN, 0}};
-	int timeout = LOOK_MS;
+	struct deadline until = deadline_earlier(deadline_in_ms(WATCH_LOOK_MS),
+						 supervisor->counting);
+	struct pollfd polled[3] = {
+		{supervisor->signals, POLLIN, 0},
+		{supervisor->watch.fd, POLLIN, 0},
+		{supervisor->starting ? generation_fd(supervisor->starting) : -1, POLLIN, 0}};
 
-	if (supervisor->wanted && deadline_left_ms(supervisor->when) < timeout)
-		timeout = deadline_left_ms(supervisor->when);
-	if (supervisor->watchdog_ms > 0 && deadline_left_ms(supervisor->alive) < timeout)
-		timeout = deadline_left_ms(supervisor->alive);
-	(void)poll(polled, 3, timeout);
+	if (supervisor->wanted && !supervisor->starting)
+		until = deadline_earlier(until, supervisor->when);
+	if (supervisor->watchdog_ms > 0)
+		until = deadline_earlier(until, supervisor->alive);
+	(void)poll(polled, 3, deadline_left_ms(until));
 }
 
-/* The manager wants to know that we are not stuck. */
-static void tell_alive(struct supervisor *supervisor)
+/* What is to be done from time to time. */
+static void keep_time(struct supervisor *supervisor)
 {
-	if (supervisor->watchdog_ms == 0 || !deadline_passed(supervisor->alive))
-		return;
-	manager_tell("WATCHDOG=1");
-	supervisor->alive = deadline_in_ms(supervisor->watchdog_ms);
+	/* The manager wants to know that we are not stuck. */
+	if (supervisor->watchdog_ms > 0 && deadline_passed(supervisor->alive)) {
+		manager_tell("WATCHDOG=1");
+		supervisor->alive = deadline_in_ms(supervisor->watchdog_ms);
+	}
+	if (deadline_passed(supervisor->counting))
+		count(supervisor);
+	if (deadline_passed(supervisor->writing))
+		write_state(supervisor);
+	if (supervisor->missing && deadline_passed(supervisor->patience)) {
+		supervisor->patience = deadline_in_ms(PATIENCE_MS);
+		supervisor->may_create = true;
+		supervisor->wanted = true;
+		supervisor->when = deadline_in_ms(0);
+	}
 }
 
 static void supervise(struct supervisor *supervisor)
 {
 	while (!supervisor->stopping) {
-		tell_alive(supervisor);
+		keep_time(supervisor);
 		if (supervisor->wanted && deadline_passed(supervisor->when) &&
-		    supervisor->starting.workers == 0) {
-			start_fronts(supervisor);
+		    !supervisor->starting) {
+			start_children(supervisor);
 			start_generation(supervisor);
 		}
 		wait_for_work(supervisor);
 		take_signals(supervisor);
-		take_reports(supervisor);
-		if (supervisor->starting.workers > 0 &&
-		    deadline_passed(supervisor->starting.deadline)) {
-			log_error("the keys processes do not get ready");
-			give_up_starting(supervisor);
-		}
+		listen_to_generation(supervisor);
 		look_for_changes(supervisor);
-		if (supervisor->missing && deadline_passed(supervisor->patience)) {
-			supervisor->patience = deadline_in_ms(PATIENCE_MS);
-			supervisor->may_create = true;
-			supervisor->wanted = true;
-			supervisor->when = deadline_in_ms(0);
-		}
 	}
 }
 
 static bool all_ended(const struct supervisor *supervisor)
 {
-	for (int i = 0; i < supervisor->fronts; i++)
-		if (supervisor->front[i].pid > 0)
-			return false;
-	return count_workers(supervisor) == 0;
+	return fronts_alive(supervisor) == 0 && supervisor->admin.pid == 0 &&
+	       workers_alive(supervisor) == 0 &&
+	       (!supervisor->starting || generation_alive(supervisor->starting) == 0);
 }
 
 static void kill_all(const struct supervisor *supervisor)
@@ -517,9 +534,12 @@ static void kill_all(const struct supervisor *supervisor)
 	for (int i = 0; i < supervisor->fronts; i++)
 		if (supervisor->front[i].pid > 0)
 			(void)kill(supervisor->front[i].pid, SIGKILL);
-	for (int i = 0; i < WORKERS_MAX; i++)
-		if (supervisor->worker[i] > 0)
-			(void)kill(supervisor->worker[i], SIGKILL);
+	if (supervisor->admin.pid > 0)
+		(void)kill(supervisor->admin.pid, SIGKILL);
+	if (supervisor->starting)
+		generation_kill(supervisor->starting);
+	for (const struct generation *g = supervisor->serving; g; g = g->next)
+		generation_kill(g);
 }
 
 /* The end of its orders tells a front to finish; the end of their channels the keys processes. */
@@ -529,10 +549,13 @@ static void stop_all(struct supervisor *supervisor)
 	struct pollfd polled = {supervisor->signals, POLLIN, 0};
 
 	manager_tell("STOPPING=1");
-	forget_starting(supervisor);
-	close_listening(supervisor);
+	if (supervisor->starting)
+		generation_let_go(supervisor->starting);
+	close_listening(supervisor->listening, supervisor->count);
+	close_listening(supervisor->options->admin, supervisor->options->admins);
 	for (int i = 0; i < supervisor->fronts; i++)
 		fd_close(&supervisor->front[i].orders);
+	fd_close(&supervisor->admin.orders);
 	while (!all_ended(supervisor) && !deadline_passed(deadline)) {
 		(void)poll(&polled, 1, deadline_left_ms(deadline));
 		take_signals(supervisor);
@@ -542,7 +565,11 @@ static void stop_all(struct supervisor *supervisor)
 		(void)poll(&polled, 1, -1);
 		take_signals(supervisor);
 	}
+	count(supervisor);
+	write_state(supervisor);
 }
+
+/* --- Start and end ------------------------------------------------------------------------------------------------------------- */
 
 static int open_signals(struct error *err)
 {
@@ -574,34 +601,109 @@ static void raise_descriptors(void)
 	}
 }
 
+/* A folder that has lost its keys, hidden ones included, must not become another server in silence. */
+static int check_folder(const struct supervisor *supervisor, struct error *err)
+{
+	const char *folder = supervisor->options->folder;
+	FD_AUTO int fd = tang_folder_open(folder, err);
+	TANG_NAMES_AUTO struct tang_names names = {0};
+	int rc = fd < 0 ? fd : 0;
+
+	if (rc == 0 && state_served(supervisor->state))
+		rc = tang_folder_list(fd, &names, err);
+	if (rc == 0 && state_served(supervisor->state) && names.count == 0)
+		rc = keys_are_lost(folder, err);
+	return rc;
+}
+
+static int share_memory(struct supervisor *supervisor, struct error *err)
+{
+	bool is_there = true;
+
+	supervisor->report = calloc(1, sizeof(*supervisor->report));
+	supervisor->board = counts_share(sizeof(*supervisor->board));
+	for (int i = 0; i < supervisor->fronts; i++) {
+		supervisor->counts[i] = counts_share(sizeof(*supervisor->counts[i]));
+		is_there = is_there && supervisor->counts[i];
+	}
+	if (!supervisor->report || !supervisor->board || !is_there)
+		return error_nomem(err);
+	(void)strncpy(supervisor->report->folder, supervisor->options->folder,
+		      sizeof(supervisor->report->folder) - 1);
+	supervisor->report->started = time(NULL);
+	supervisor->report->fronts = supervisor->fronts;
+	supervisor->report->workers = supervisor->workers;
+	supervisor->report->state_kept = supervisor->options->state != NULL;
+	return 0;
+}
+
+static int prepare(struct supervisor *supervisor, struct error *err)
+{
+	int rc = state_open(supervisor->options->state, &supervisor->state, err);
+
+	if (rc == 0)
+		rc = check_folder(supervisor, err);
+	if (rc == 0)
+		rc = share_memory(supervisor, err);
+	if (rc < 0)
+		return rc;
+	supervisor->signals = open_signals(err);
+	if (supervisor->signals < 0)
+		return supervisor->signals;
+	supervisor->watchdog_ms = manager_watchdog_ms();
+	raise_descriptors();
+	watch_begin(&supervisor->watch, supervisor->options->folder);
+	report_all(supervisor);
+	return 0;
+}
+
+static void release(struct supervisor *supervisor)
+{
+	watch_end(&supervisor->watch);
+	fd_close(&supervisor->signals);
+	generation_free(&supervisor->starting);
+	while (supervisor->serving) {
+		struct generation *next = supervisor->serving->next;
+
+		generation_free(&supervisor->serving);
+		supervisor->serving = next;
+	}
+	state_free(&supervisor->state);
+	counts_unshare(supervisor->board, sizeof(*supervisor->board));
+	for (int i = 0; i < supervisor->fronts; i++)
+		counts_unshare(supervisor->counts[i], sizeof(*supervisor->counts[i]));
+	free(supervisor->report);
+}
+
 int supervisor_run(const struct supervisor_options *options, const int *fds, int count,
 		   struct error *err)
 {
+	const struct deadline now = deadline_in_ms(0);
 	struct supervisor supervisor = {.options = options,
 					.listening = fds,
 					.count = count,
 					.fronts = bounded(options->fronts, 1, FRONTS_MAX),
-					.watch = -1,
+					.signals = -1,
+					.watch = {.fd = -1},
+					.admin = {.orders = -1},
 					.wanted = true,
-					.when = deadline_in_ms(0),
-					.calm = deadline_in_ms(0)};
+					.when = now,
+					.calm = now,
+					.alive = now,
+					.counting = now,
+					.writing = deadline_in_ms(WRITE_MS)};
+	int rc;
 
 	supervisor.workers = bounded(options->workers > 0 ? options->workers
 							  : sysconf(_SC_NPROCESSORS_ONLN),
-				     1, WORKERS_MAX / 4);
-	supervisor.starting.reports = supervisor.starting.side = -1;
+				     1, GENERATION_WORKERS_MAX);
 	for (int i = 0; i < FRONTS_MAX; i++)
-		supervisor.front[i].orders = supervisor.starting.channels[i] = -1;
-	supervisor.signals = open_signals(err);
-	if (supervisor.signals < 0)
-		return supervisor.signals;
-	supervisor.watchdog_ms = manager_watchdog_ms();
-	supervisor.alive = deadline_in_ms(0);
-	raise_descriptors();
-	watch_folder(&supervisor);
-	supervise(&supervisor);
-	stop_all(&supervisor);
-	fd_close(&supervisor.watch);
-	fd_close(&supervisor.signals);
-	return 0;
+		supervisor.front[i].orders = -1;
+	rc = prepare(&supervisor, err);
+	if (rc == 0) {
+		supervise(&supervisor);
+		stop_all(&supervisor);
+	}
+	release(&supervisor);
+	return rc;
 }
