@@ -31,6 +31,7 @@ struct state {
 	int watch;
 	bool changing; /* something happened in the folder: new keys may be on their way … */
 	struct deadline change; /* … and are waited for until then */
+	uint64_t gave_way;	/* of the connections, as far as it is counted */
 	bool draining;
 	struct deadline drained;
 };
@@ -114,7 +115,7 @@ static void wait_for_work(const struct state *state)
 }
 
 /* What is so now, for whoever looks. */
-static void publish(const struct state *state)
+static void publish(struct state *state)
 {
 	struct front_counts *counts = state->front.counts;
 	uint32_t connections = 0;
@@ -125,7 +126,9 @@ static void publish(const struct state *state)
 		gave_way += http_server_gave_way(state->servers[i]);
 	}
 	atomic_store_explicit(&counts->connections, connections, memory_order_relaxed);
-	atomic_store_explicit(&counts->gave_way, gave_way, memory_order_relaxed);
+	(void)atomic_fetch_add_explicit(&counts->gave_way, gave_way - state->gave_way,
+					memory_order_relaxed);
+	state->gave_way = gave_way;
 	atomic_store_explicit(&counts->waiting, (uint32_t)channels_waiting(state->front.channels),
 			      memory_order_relaxed);
 }

@@ -5,17 +5,16 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "tang/folder.h"
-#include "tangd/admin_process.h"
-#include "tangd/front_process.h"
+#include "tangd/crew.h"
 #include "tangd/generation.h"
 #include "tangd/manager.h"
-#include "tangd/passing.h"
 #include "tangd/watch.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -43,29 +42,17 @@ enum { PATIENCE_MS = 10000 };
 /* How often uses of keys are counted together, and written down. */
 enum { COUNT_MS = 1000, WRITE_MS = 10000 };
 
-/* A process that we talk to: its end of the socket closes with us. */
-struct child {
-	pid_t pid; /* 0: none */
-	int orders;
-};
-
 struct supervisor {
 	const struct supervisor_options *options;
-	const int *listening;
-	int count; /* of them */
-	int fronts;
+	struct crew crew;
 	int workers;
 	int signals;
 	struct watch watch;
-	struct child front[FRONTS_MAX];
-	struct front_counts *counts[FRONTS_MAX];
-	struct child admin;
 	struct generation *starting; /* on its way; NULL: none */
 	struct generation
 		*serving; /* the newest that the fronts have, and behind it those that drain */
 	struct state *state;
-	struct board *board;   /* for the admin process */
-	struct report *report; /* what is to be written on it */
+	struct report *report; /* what the admin process is told */
 	struct deadline
 		when; /* when a wanted generation, and processes that are not there, are to be started */
 	struct deadline calm;	  /* when the back-off is forgotten */
@@ -81,29 +68,8 @@ struct supervisor {
 	bool stopping;
 };
 
-static void close_listening(const int *fds, int count)
+static void forget_generations(struct supervisor *supervisor)
 {
-	for (int i = 0; i < count; i++)
-		(void)close(fds[i]);
-}
-
-/* A child keeps nothing of ours but what it was made for, and ends with us. */
-static void become_child(struct supervisor *supervisor, const char *name)
-{
-	sigset_t none;
-
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	(void)prctl(PR_SET_NAME, name);
-	/* Sent to the whole group, they are for the supervisor to act on. */
-	(void)signal(SIGTERM, SIG_IGN);
-	(void)signal(SIGINT, SIG_IGN);
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	fd_close(&supervisor->signals);
-	watch_end(&supervisor->watch);
-	for (int i = 0; i < supervisor->fronts; i++)
-		fd_close(&supervisor->front[i].orders);
-	fd_close(&supervisor->admin.orders);
 	generation_free(&supervisor->starting);
 	while (supervisor->serving) {
 		struct generation *next = supervisor->serving->next;
@@ -111,6 +77,23 @@ static void become_child(struct supervisor *supervisor, const char *name)
 		generation_free(&supervisor->serving);
 		supervisor->serving = next;
 	}
+}
+
+/* A child keeps nothing of ours but what it was made for, and ends with us. */
+static void become_child(void *arg)
+{
+	struct supervisor *supervisor = arg;
+	sigset_t none;
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* Sent to the whole group, they are for the supervisor to act on. */
+	(void)signal(SIGTERM, SIG_IGN);
+	(void)signal(SIGINT, SIG_IGN);
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	fd_close(&supervisor->signals);
+	watch_end(&supervisor->watch);
+	forget_generations(supervisor);
 	state_free(&supervisor->state);
 }
 
@@ -126,98 +109,15 @@ static void back_off(struct supervisor *supervisor)
 	supervisor->wanted = true;
 }
 
-/* --- Fronts and the admin process ---------------------------------------------------------------------------------------------- */
-
-/* In the child: `orders` is its end of the socket. */
-static int run_front(struct supervisor *supervisor, int index, int orders)
-{
-	const struct front_process process = {.endpoint = supervisor->options->endpoint,
-					      .listening = supervisor->listening,
-					      .count = supervisor->count,
-					      .orders = orders,
-					      .counts = supervisor->counts[index],
-					      .watch = watch_open(supervisor->options->folder)};
-
-	become_child(supervisor, "tangd-front");
-	close_listening(supervisor->options->admin, supervisor->options->admins);
-	counts_unshare(supervisor->board, sizeof(*supervisor->board));
-	for (int i = 0; i < supervisor->fronts; i++)
-		if (i != index)
-			counts_unshare(supervisor->counts[i], sizeof(*supervisor->counts[i]));
-	return front_process_run(&process);
-}
-
-static int run_admin(struct supervisor *supervisor, int index, int orders)
-{
-	const struct admin_process process = {.listening = supervisor->options->admin,
-					      .count = supervisor->options->admins,
-					      .orders = orders,
-					      .board = supervisor->board,
-					      .fronts = supervisor->counts};
-
-	(void)index;
-	become_child(supervisor, "tangd-admin");
-	close_listening(supervisor->listening, supervisor->count);
-	return admin_process_run(&process);
-}
-
-/* Starts a process that is not there. */
-static void start_child(struct supervisor *supervisor, struct child *child, int index,
-			int (*run)(struct supervisor *supervisor, int index, int orders))
-{
-	int pair[2] = {-1, -1};
-	int rc;
-
-	if (child->pid > 0)
-		return;
-	rc = passing_pair(pair);
-	if (rc == 0)
-		child->pid = fork();
-	if (rc == 0 && child->pid == 0) {
-		(void)close(pair[0]);
-		_exit(run(supervisor, index, pair[1]));
-	}
-	if (rc == 0 && child->pid < 0)
-		rc = -errno;
-	fd_close(&pair[1]);
-	if (rc == 0) {
-		child->orders = pair[0];
-		return;
-	}
-	child->pid = 0;
-	fd_close(&pair[0]);
-	log_error("cannot start a process: %s", strerror(-rc));
-}
-
-static void start_children(struct supervisor *supervisor)
-{
-	for (int i = 0; i < supervisor->fronts; i++)
-		start_child(supervisor, &supervisor->front[i], i, run_front);
-	if (supervisor->options->admins > 0)
-		start_child(supervisor, &supervisor->admin, 0, run_admin);
-}
-
-static int fronts_alive(const struct supervisor *supervisor)
-{
-	int count = 0;
-
-	for (int i = 0; i < supervisor->fronts; i++)
-		count += supervisor->front[i].pid > 0;
-	return count;
-}
-
 /* --- Generations --------------------------------------------------------------------------------------------------------------- */
 
 static void become_worker(void *arg)
 {
 	struct supervisor *supervisor = arg;
 
-	become_child(supervisor, "tangd-keys");
-	close_listening(supervisor->listening, supervisor->count);
-	close_listening(supervisor->options->admin, supervisor->options->admins);
-	counts_unshare(supervisor->board, sizeof(*supervisor->board));
-	for (int i = 0; i < supervisor->fronts; i++)
-		counts_unshare(supervisor->counts[i], sizeof(*supervisor->counts[i]));
+	become_child(supervisor);
+	(void)prctl(PR_SET_NAME, "tangd-keys");
+	crew_let_go(&supervisor->crew);
 }
 
 static int workers_alive(const struct supervisor *supervisor)
@@ -246,7 +146,7 @@ static void start_generation(struct supervisor *supervisor)
 {
 	const struct generation_plan plan = {.folder = supervisor->options->folder,
 					     .flags = flags_of(supervisor),
-					     .fronts = supervisor->fronts,
+					     .fronts = supervisor->crew.fronts,
 					     .workers = supervisor->workers,
 					     .become = become_worker,
 					     .arg = supervisor};
@@ -282,9 +182,7 @@ static void hand_over(struct supervisor *supervisor)
 	struct generation *generation = supervisor->starting;
 	bool is_first = !supervisor->serving;
 
-	for (int i = 0; i < supervisor->fronts; i++)
-		if (supervisor->front[i].pid > 0)
-			(void)generation_hand_to(generation, i, supervisor->front[i].orders);
+	crew_hand_over(&supervisor->crew, generation);
 	generation_let_go(generation);
 	generation->next = supervisor->serving;
 	supervisor->serving = generation;
@@ -366,14 +264,15 @@ static void report_all(struct supervisor *supervisor)
 	struct report *report = supervisor->report;
 	const struct generation *serving = supervisor->serving;
 
-	report->fronts_alive = fronts_alive(supervisor);
+	report->fronts_alive = crew_fronts_alive(&supervisor->crew);
+	report->fronts_died = supervisor->crew.fronts_died;
 	report->workers_alive = serving ? generation_alive(serving) : 0;
 	report->serving = serving != NULL;
 	report->is_missing = supervisor->missing;
 	if (serving)
 		report->keys_sandbox = serving->by_keys->sandbox;
 	report_keys(supervisor->state, report);
-	board_write(supervisor->board, report);
+	board_write(supervisor->crew.board, report);
 }
 
 static void count(struct supervisor *supervisor)
@@ -386,11 +285,8 @@ static void count(struct supervisor *supervisor)
 
 /* --- Processes that end -------------------------------------------------------------------------------------------------------- */
 
-static void bury_child(struct supervisor *supervisor, struct child *child, const char *name,
-		       int status)
+static void miss(struct supervisor *supervisor, const char *name, int status)
 {
-	child->pid = 0;
-	fd_close(&child->orders);
 	if (supervisor->stopping)
 		return;
 	log_error("%s ended (%s %d); it is started again", name,
@@ -415,15 +311,10 @@ static void bury_worker(struct supervisor *supervisor, bool is_starting, int sta
 
 static void bury_one(struct supervisor *supervisor, pid_t pid, int status)
 {
-	for (int i = 0; i < supervisor->fronts; i++) {
-		if (supervisor->front[i].pid != pid)
-			continue;
-		supervisor->report->fronts_died += !supervisor->stopping;
-		bury_child(supervisor, &supervisor->front[i], "a front", status);
-		return;
-	}
-	if (supervisor->admin.pid == pid) {
-		bury_child(supervisor, &supervisor->admin, "the admin process", status);
+	const char *name = crew_bury(&supervisor->crew, pid);
+
+	if (name) {
+		miss(supervisor, name, status);
 		return;
 	}
 	if (supervisor->starting && generation_bury(supervisor->starting, pid)) {
@@ -512,7 +403,7 @@ static void supervise(struct supervisor *supervisor)
 		keep_time(supervisor);
 		if (supervisor->wanted && deadline_passed(supervisor->when) &&
 		    !supervisor->starting) {
-			start_children(supervisor);
+			crew_start(&supervisor->crew);
 			start_generation(supervisor);
 		}
 		wait_for_work(supervisor);
@@ -524,18 +415,13 @@ static void supervise(struct supervisor *supervisor)
 
 static bool all_ended(const struct supervisor *supervisor)
 {
-	return fronts_alive(supervisor) == 0 && supervisor->admin.pid == 0 &&
-	       workers_alive(supervisor) == 0 &&
+	return crew_is_gone(&supervisor->crew) && workers_alive(supervisor) == 0 &&
 	       (!supervisor->starting || generation_alive(supervisor->starting) == 0);
 }
 
 static void kill_all(const struct supervisor *supervisor)
 {
-	for (int i = 0; i < supervisor->fronts; i++)
-		if (supervisor->front[i].pid > 0)
-			(void)kill(supervisor->front[i].pid, SIGKILL);
-	if (supervisor->admin.pid > 0)
-		(void)kill(supervisor->admin.pid, SIGKILL);
+	crew_kill(&supervisor->crew);
 	if (supervisor->starting)
 		generation_kill(supervisor->starting);
 	for (const struct generation *g = supervisor->serving; g; g = g->next)
@@ -551,11 +437,7 @@ static void stop_all(struct supervisor *supervisor)
 	manager_tell("STOPPING=1");
 	if (supervisor->starting)
 		generation_let_go(supervisor->starting);
-	close_listening(supervisor->listening, supervisor->count);
-	close_listening(supervisor->options->admin, supervisor->options->admins);
-	for (int i = 0; i < supervisor->fronts; i++)
-		fd_close(&supervisor->front[i].orders);
-	fd_close(&supervisor->admin.orders);
+	crew_dismiss(&supervisor->crew);
 	while (!all_ended(supervisor) && !deadline_passed(deadline)) {
 		(void)poll(&polled, 1, deadline_left_ms(deadline));
 		take_signals(supervisor);
@@ -616,35 +498,31 @@ static int check_folder(const struct supervisor *supervisor, struct error *err)
 	return rc;
 }
 
-static int share_memory(struct supervisor *supervisor, struct error *err)
+static int make_report(struct supervisor *supervisor, struct error *err)
 {
-	bool is_there = true;
+	struct report *report = calloc(1, sizeof(*report));
 
-	supervisor->report = calloc(1, sizeof(*supervisor->report));
-	supervisor->board = counts_share(sizeof(*supervisor->board));
-	for (int i = 0; i < supervisor->fronts; i++) {
-		supervisor->counts[i] = counts_share(sizeof(*supervisor->counts[i]));
-		is_there = is_there && supervisor->counts[i];
-	}
-	if (!supervisor->report || !supervisor->board || !is_there)
+	if (!report)
 		return error_nomem(err);
-	(void)strncpy(supervisor->report->folder, supervisor->options->folder,
-		      sizeof(supervisor->report->folder) - 1);
-	supervisor->report->started = time(NULL);
-	supervisor->report->fronts = supervisor->fronts;
-	supervisor->report->workers = supervisor->workers;
-	supervisor->report->state_kept = supervisor->options->state != NULL;
+	(void)snprintf(report->folder, sizeof(report->folder), "%s", supervisor->options->folder);
+	report->started = time(NULL);
+	report->fronts = supervisor->crew.fronts;
+	report->workers = supervisor->workers;
+	report->state_kept = supervisor->options->state != NULL;
+	supervisor->report = report;
 	return 0;
 }
 
 static int prepare(struct supervisor *supervisor, struct error *err)
 {
-	int rc = state_open(supervisor->options->state, &supervisor->state, err);
+	int rc = crew_prepare(&supervisor->crew, err);
 
+	if (rc == 0)
+		rc = state_open(supervisor->options->state, &supervisor->state, err);
 	if (rc == 0)
 		rc = check_folder(supervisor, err);
 	if (rc == 0)
-		rc = share_memory(supervisor, err);
+		rc = make_report(supervisor, err);
 	if (rc < 0)
 		return rc;
 	supervisor->signals = open_signals(err);
@@ -661,17 +539,9 @@ static void release(struct supervisor *supervisor)
 {
 	watch_end(&supervisor->watch);
 	fd_close(&supervisor->signals);
-	generation_free(&supervisor->starting);
-	while (supervisor->serving) {
-		struct generation *next = supervisor->serving->next;
-
-		generation_free(&supervisor->serving);
-		supervisor->serving = next;
-	}
+	forget_generations(supervisor);
 	state_free(&supervisor->state);
-	counts_unshare(supervisor->board, sizeof(*supervisor->board));
-	for (int i = 0; i < supervisor->fronts; i++)
-		counts_unshare(supervisor->counts[i], sizeof(*supervisor->counts[i]));
+	crew_release(&supervisor->crew);
 	free(supervisor->report);
 }
 
@@ -680,12 +550,16 @@ int supervisor_run(const struct supervisor_options *options, const int *fds, int
 {
 	const struct deadline now = deadline_in_ms(0);
 	struct supervisor supervisor = {.options = options,
-					.listening = fds,
-					.count = count,
-					.fronts = bounded(options->fronts, 1, FRONTS_MAX),
+					.crew = {.folder = options->folder,
+						 .endpoint = options->endpoint,
+						 .listening = fds,
+						 .listening_count = count,
+						 .admin_listening = options->admin,
+						 .admin_count = options->admins,
+						 .fronts = bounded(options->fronts, 1, FRONTS_MAX),
+						 .become = become_child},
 					.signals = -1,
 					.watch = {.fd = -1},
-					.admin = {.orders = -1},
 					.wanted = true,
 					.when = now,
 					.calm = now,
@@ -697,8 +571,7 @@ int supervisor_run(const struct supervisor_options *options, const int *fds, int
 	supervisor.workers = bounded(options->workers > 0 ? options->workers
 							  : sysconf(_SC_NPROCESSORS_ONLN),
 				     1, GENERATION_WORKERS_MAX);
-	for (int i = 0; i < FRONTS_MAX; i++)
-		supervisor.front[i].orders = -1;
+	supervisor.crew.arg = &supervisor;
 	rc = prepare(&supervisor, err);
 	if (rc == 0) {
 		supervise(&supervisor);
