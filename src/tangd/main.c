@@ -54,6 +54,7 @@ static int serve_all(const struct options *options, struct error *err)
 	int fds[LISTEN_SOCKETS_MAX];
 	int count;
 
+	log_never_wait();
 	/* Only to see whether it is there. */
 	if (keys_open(options->folder, &keys, err) < 0)
 		return EXIT_FAILURE;
