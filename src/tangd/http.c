@@ -152,6 +152,8 @@ static void print_address(const struct sockaddr *address, char *text, size_t siz
 {
 	char host[NI_MAXHOST] = "<unknown>";
 
+	if (address && address->sa_family == AF_UNIX)
+		(void)snprintf(host, sizeof(host), "unix");
 	if (address && (address->sa_family == AF_INET || address->sa_family == AF_INET6))
 		(void)getnameinfo(address,
 				  address->sa_family == AF_INET ? sizeof(struct sockaddr_in)
