@@ -44,5 +44,5 @@ bool connections_is_surplus(const struct connection *connection);
 /* How many there are. */
 size_t connections_count(const struct connections *connections);
 
-/* Shuts down those whose time is over. To be called about once a second. */
+/* Shuts down those whose time is over, or whose peer has ended unnoticed. To be called about once a second. */
 void connections_sweep(struct connections *connections);

@@ -174,9 +174,9 @@ listening_socket() {
 	opens_jwe
 }
 
-# few_descriptors: the server has no more than 600.
+# few_descriptors: the server has no more than 576: 64 of its own, 256 for connections and 256 to tell others to come again.
 few_descriptors() {
-	printf '#!/bin/sh\nulimit -n 600 && exec "%s" "$@"\n' "$TANGD" >few
+	printf '#!/bin/sh\nulimit -n 576 && exec "%s" "$@"\n' "$TANGD" >few
 	chmod +x few
 	TANGD=$PWD/few start_tangd keys
 }
