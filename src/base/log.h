@@ -2,6 +2,8 @@
 /* Messages to people on standard error: plain text at a terminal or a pipe, with priorities for the journal in a service. */
 #pragma once
 
+#include <stdint.h>
+
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO };
 
 /*
@@ -11,7 +13,17 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO };
 void log_open(const char *name);
 
 /*
- * Writes one line, with one write(2), the newline added. Control characters in it become '?'. Never pass a secret.
+ * From now on, here and in processes that are forked: no line is waited for, be its reader stopped, slow or gone (SIGPIPE is ignored). One that does not fit
+ * is lost and counted, and the next one that fits is preceded by the warning `N log lines were lost`. A regular file is written to as ever. Where a pipe
+ * cannot be opened anew (another user's), whether there is room is asked before each line: two processes that ask at once may find room for one.
+ */
+void log_never_wait(void);
+
+/* How many lines this process has lost, those of its parent not counted. */
+uint64_t log_lost(void);
+
+/*
+ * Writes one line, with one write(2) or send(2), the newline added. Control characters in it become '?'. Never pass a secret.
  * A line longer than 2000 bytes is cut. Leaves errno as it was.
  */
 void log_message(enum log_level level, const char *format, ...)

@@ -9,6 +9,9 @@
 /* Addresses are counted by this many hashes: two that share one count as one. */
 enum { ADDRESSES = 4096 };
 
+/* How long after it came to be what it is a connection is looked at for its peer's end, milliseconds: two sweeps. */
+enum { YOUNG_MS = 2000 };
+
 struct connection {
 	struct connection *before; /* in the order in which they came to be what they are */
 	struct connection *behind;
@@ -191,8 +194,29 @@ static void sweep_ring(struct connection *ring)
 			end(c);
 }
 
+static bool peer_has_ended(const struct connection *connection)
+{
+	char byte;
+
+	return recv(connection->fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+/*
+ * Where the end came together with the last bytes, the HTTP library, which is told of changes only, has taken both for one: it is told
+ * again. What it has read is still answered.
+ */
+static void tell_ends(const struct connection *ring, int64_t time_ms)
+{
+	for (struct connection *c = ring->before;
+	     c != ring && deadline_left_ms(c->until) > time_ms - YOUNG_MS; c = c->before)
+		if (!c->ended && peer_has_ended(c))
+			(void)shutdown(c->fd, SHUT_RD);
+}
+
 void connections_sweep(struct connections *connections)
 {
 	sweep_ring(&connections->idle);
 	sweep_ring(&connections->at_work);
+	tell_ends(&connections->idle, CONNECTIONS_IDLE_MS);
+	tell_ends(&connections->at_work, CONNECTIONS_REQUEST_MS);
 }

@@ -46,5 +46,5 @@ bool connections_is_surplus(const struct connection *connection);
 size_t connections_count(const struct connections *connections);
 uint64_t connections_gave_way(const struct connections *connections);
 
-/* Shuts down those whose time is over. To be called about once a second. */
+/* Shuts down those whose time is over, or whose peer has ended unnoticed. To be called about once a second. */
 void connections_sweep(struct connections *connections);

@@ -164,6 +164,8 @@ static void print_address(const struct sockaddr *address, char *text, size_t siz
 {
 	char host[NI_MAXHOST] = "<unknown>";
 
+	if (address && address->sa_family == AF_UNIX)
+		(void)snprintf(host, sizeof(host), "unix");
 	if (address && (address->sa_family == AF_INET || address->sa_family == AF_INET6))
 		(void)getnameinfo(address,
 				  address->sa_family == AF_INET ? sizeof(struct sockaddr_in)
@@ -374,19 +376,28 @@ static size_t keep_escapes(void *arg, struct MHD_Connection *connection, char *t
 	return strlen(text);
 }
 
-/* As many as there are descriptors for. */
-static size_t most_connections(void)
+static rlim_t smaller(rlim_t a, rlim_t b)
 {
-	const rlim_t kept = DESCRIPTORS_KEPT + SURPLUS_MOST;
-	struct rlimit limit;
+	return a < b ? a : b;
+}
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < 2 * kept)
-		return SURPLUS_MOST;
-	return limit.rlim_cur - kept < CONNECTIONS_MOST ? limit.rlim_cur - kept : CONNECTIONS_MOST;
+/* As many as there are descriptors for, and `*surplus` more: the library must meet this limit before the system's. */
+static size_t most_connections(size_t *surplus)
+{
+	struct rlimit limit;
+	rlim_t left;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		limit.rlim_cur = DESCRIPTORS_KEPT + 2 * SURPLUS_MOST;
+	left = limit.rlim_cur - smaller(DESCRIPTORS_KEPT, limit.rlim_cur / 2);
+	*surplus = smaller(SURPLUS_MOST, left / 2);
+	return smaller(CONNECTIONS_MOST, left - *surplus);
 }
 
 static struct MHD_Daemon *start_daemon(struct http_server *server, int listen_fd)
 {
+	size_t surplus = 0;
+	size_t most = most_connections(&surplus);
 	/* Without the library's own log: a line for each strange request would be for the sender to write. */
 	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME;
 	struct MHD_OptionItem options[] = {
@@ -394,7 +405,7 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, int listen_fd
 		{MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)keep_escapes, NULL},
 		{MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)end_request, server},
 		{MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)watch_connection, server},
-		{MHD_OPTION_CONNECTION_LIMIT, (intptr_t)most_connections() + SURPLUS_MOST, NULL},
+		{MHD_OPTION_CONNECTION_LIMIT, (intptr_t)(most + surplus), NULL},
 		{MHD_OPTION_CONNECTION_MEMORY_LIMIT, MEMORY_PER_CONNECTION, NULL},
 		/* The contract's clients may leave out Host and the like; what is dangerous stays refused. */
 		{MHD_OPTION_STRICT_FOR_CLIENT, -1, NULL},
@@ -417,12 +428,13 @@ int http_server_new(const struct front *front, int listen_fd, const char *log_ad
 {
 	struct http_server *made = calloc(1, sizeof(*made));
 	const union MHD_DaemonInfo *info;
+	size_t surplus = 0;
 
 	if (!made)
 		return error_nomem(err);
 	made->front = front;
 	made->log_address = log_address;
-	made->connections = connections_new(most_connections());
+	made->connections = connections_new(most_connections(&surplus));
 	made->daemon = made->connections ? start_daemon(made, listen_fd) : NULL;
 	info = made->daemon ? MHD_get_daemon_info(made->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
 	if (!info) {

@@ -51,19 +51,24 @@ static int serve_all(const struct options *options, struct error *err)
 	const struct supervisor_options daemon = {
 		.folder = options->folder, .endpoint = options->endpoint ? options->endpoint : ""};
 	struct keys *keys = NULL;
-	int fds[LISTEN_SOCKETS_MAX];
-	int count;
+	struct listening listening = {0};
+	struct error why = {0};
+	int rc;
 
+	log_never_wait();
 	/* Only to see whether it is there. */
 	if (keys_open(options->folder, &keys, err) < 0)
 		return EXIT_FAILURE;
 	keys_free(&keys);
-	count = manager_sockets(fds, err);
-	if (count == 0)
-		count = listen_open(options->address, options->port, fds, err);
-	if (count < 0)
+	listening.count = manager_sockets(listening.fd, err);
+	if (listening.count < 0 ||
+	    (listening.count == 0 &&
+	     listen_open(options->address, options->addresses, options->port, &listening, err) < 0))
 		return EXIT_CANNOT_LISTEN;
-	return supervisor_run(&daemon, fds, count, err) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	rc = supervisor_run(&daemon, listening.fd, listening.count, err);
+	if (listen_remove_files(&listening, &why) < 0)
+		log_warning("%s; the next start replaces it", why.text);
+	return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 static int serve(const struct options *options, struct error *err)

@@ -11,11 +11,12 @@
 
 static const char usage_text[] =
 	"Usage: tangd [-e ENDPOINT] DIR\n"
-	"       tangd -l [-a ADDRESS] [-p PORT] [-e ENDPOINT] DIR\n"
+	"       tangd -l [-a ADDRESS]… [-p PORT] [-e ENDPOINT] DIR\n"
 	"\n"
 	"Serves the Tang keys in the folder DIR: one connection on standard input and output, or:\n"
 	"  -l, --listen             stand alone and listen\n"
-	"  -a, --address=ADDRESS    listen on this address only (default: all of IPv4 and IPv6)\n"
+	"  -a, --address=ADDRESS    listen on this address only, a host or the path of a UNIX socket\n"
+	"                           (several: -a again; default: all of IPv4 and IPv6)\n"
 	"  -p, --port=PORT          listen on this port (default: 9090; 0: any free one)\n"
 	"  -e, --endpoint=ENDPOINT  serve below the path /ENDPOINT\n"
 	"  -v, --version            show the version\n"
@@ -35,6 +36,16 @@ static int usage_error(void)
 {
 	(void)fputs(usage_text, stderr);
 	return -EINVAL;
+}
+
+static int take_address(const char *text, struct options *options)
+{
+	if (options->addresses == LISTEN_SOCKETS_MAX) {
+		log_error("more than %d addresses", LISTEN_SOCKETS_MAX);
+		return usage_error();
+	}
+	options->address[options->addresses++] = text;
+	return 0;
 }
 
 static int take_port(const char *text, struct options *options)
@@ -72,8 +83,7 @@ static int take_option(int option, struct options *options)
 		options->listen = true;
 		return 0;
 	case 'a':
-		options->address = optarg;
-		return 0;
+		return take_address(optarg, options);
 	case 'p':
 		return take_port(optarg, options);
 	case 'e':

@@ -2,11 +2,14 @@
 /* The arguments of tangd. */
 #pragma once
 
+#include "tangd/listen.h"
+
 #include <stdbool.h>
 
 struct options {
 	bool listen;
-	const char *address; /* NULL: all */
+	const char *address[LISTEN_SOCKETS_MAX];
+	int addresses; /* how many; 0: all of IPv4 and IPv6 */
 	const char *port;
 	char *endpoint; /* owned; NULL: none */
 	const char *folder;

@@ -188,15 +188,19 @@ int serve_stdio(const struct front *front, struct error *err)
 {
 	struct http_server *server = NULL;
 	const char *address = getenv("REMOTE_ADDR"); /* set by systemd and inetd */
+	bool is_socket = is_one_socket();
 	sigset_t while_waiting;
 	int rc;
 
 	/* Before the server has a connection: it may write to it as soon as it does. */
 	prepare_signals(&while_waiting);
+	/* Behind pipes there is a socket of ours, which says nothing of the peer. */
+	if (!address && !is_socket)
+		address = "<unknown>";
 	rc = http_server_new(front, -1, address, &server, err);
 	if (rc == 0)
-		rc = is_one_socket() ? serve_socket(server, &while_waiting, err)
-				     : serve_pipes(server, &while_waiting, err);
+		rc = is_socket ? serve_socket(server, &while_waiting, err)
+			       : serve_pipes(server, &while_waiting, err);
 	http_server_free(&server);
 	return rc;
 }

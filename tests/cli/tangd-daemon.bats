@@ -174,9 +174,9 @@ listening_socket() {
 	opens_jwe
 }
 
-# few_descriptors: the server has no more than 600.
+# few_descriptors: the server has no more than 576: 64 of its own, 256 for connections and 256 to tell others to come again.
 few_descriptors() {
-	printf '#!/bin/sh\nulimit -n 600 && exec "%s" "$@"\n' "$TANGD" >few
+	printf '#!/bin/sh\nulimit -n 576 && exec "%s" "$@"\n' "$TANGD" >few
 	chmod +x few
 	TANGD=$PWD/few start_tangd keys
 }
@@ -275,12 +275,15 @@ holds() {
 	done
 }
 
-# activated COMMAND…: runs the server as a service manager does: a listening socket is handed over, and what it tells is in `told`.
+# activated COMMAND…: runs the server as a service manager does: a listening socket is handed over, of $LISTEN_ON, and what it tells is in `told`.
 activated() {
 	"$python" - "$@" <<-'END' 3>&- &
 		import os, socket, sys, threading
-		listening = socket.socket()
-		listening.bind(("127.0.0.1", 0))
+		address = os.environ.get("LISTEN_ON", "127.0.0.1")
+		listening = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+		if ":" in address:
+		    listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+		listening.bind((address, 0))
 		listening.listen(64)
 		told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 		told.bind("notify")
@@ -317,4 +320,88 @@ activated() {
 	kill -TERM "$(<pid)"
 	wait "$manager"
 	told STOPPING=1
+}
+
+# log_that_stops KIND: asks the server thousands of times while nobody reads its log, which is of that kind, and then reads it.
+log_that_stops() {
+	"$python" - "$1" "$TANGD" "$PWD/keys" <<-'END'
+		import os, re, socket, subprocess, sys, time
+		kind, tangd, keys = sys.argv[1:]
+		COUNT = 6000
+		command = [tangd, "-l", "-a", "127.0.0.1", "-p", "0", keys]
+		if kind == "a socket":
+		    reader, writer = (end.detach() for end in socket.socketpair())
+		else:
+		    reader, writer = os.pipe()
+		if kind == "a pipe that cannot be opened":
+		    os.fchmod(writer, 0)
+		    if os.geteuid() == 0: # a root that permissions count for
+		        for path in [keys] + [keys + "/" + name for name in os.listdir(keys)]:
+		            os.chown(path, 0, 0)
+		        command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] + command
+		server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=writer)
+		os.close(writer)
+		try:
+		    text = b""
+		    while not re.search(rb"Listening on .*:\d+\n", text):
+		        text += os.read(reader, 4096)
+		    port = int(re.search(rb"Listening on .*:(\d+)\n", text).group(1))
+		    os.set_blocking(reader, False)
+		    connection = socket.create_connection(("127.0.0.1", port), 20)
+		    answers = connection.makefile("rb")
+		    def ask(count):
+		        for _ in range(count):
+		            connection.sendall(b"GET /nope HTTP/1.1\r\nHost: x\r\n\r\n")
+		            assert answers.readline().startswith(b"HTTP/1.1 404")
+		            while answers.readline() != b"\r\n":
+		                pass
+		    def read():
+		        text = b""
+		        try:
+		            while True:
+		                more = os.read(reader, 65536)
+		                assert more, "the server is gone"
+		                text += more
+		        except BlockingIOError:
+		            return text
+		    ask(COUNT)
+		    text += read()
+		    assert b"lost" not in text
+		    ask(1)
+		    for _ in range(200):
+		        if b"lost" in text:
+		            break
+		        time.sleep(0.05)
+		        text += read()
+		    said = text.count(b"127.0.0.1 GET /nope => 404\n")
+		    lost = sum(map(int, re.findall(rb"^tangd: warning: (\d+) log lines were lost$", text, re.M)))
+		    print(kind, "said", said, "lost", lost)
+		    assert lost > 0 and said > 100 and said + lost == COUNT + 1, text[-200:]
+		finally:
+		    server.terminate()
+		    try:
+		        status = server.wait(20)
+		    finally:
+		        server.kill()
+		assert status == 0
+	END
+}
+
+@test "a log that nobody reads: each request is answered all the same, and what was lost is told" {
+	log_that_stops "a pipe"
+	log_that_stops "a socket"
+	log_that_stops "a pipe that cannot be opened"
+}
+
+@test "one socket for IPv4 and IPv6: an IPv4 address is logged as one" {
+	[ -e /proc/net/if_inet6 ] && grep -q ' lo$' /proc/net/if_inet6 || skip "no IPv6 on the loopback"
+	LISTEN_ON=:: activated "$TANGD" -l "$PWD/keys" 2>both.log
+	told() { grep -q "$1" told 2>/dev/null; }
+	eventually told READY=1
+	[ "$(status_of "http://127.0.0.1:$(<port)/adv")" = 200 ]
+	[ "$(status_of "http://[::1]:$(<port)/adv")" = 200 ]
+	kill -TERM "$(<pid)"
+	wait "$manager"
+	grep -qx '127\.0\.0\.1 GET /adv => 200' both.log
+	grep -qx '::1 GET /adv => 200' both.log
 }

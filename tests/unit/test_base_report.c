@@ -6,10 +6,14 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -242,6 +246,170 @@ static void test_log_keeps_errno(void **state)
 	free(text);
 }
 
+enum { LINES = 20000, NOBODY = 65534 };
+
+/* Steps of a child process; what it returns says which one failed. */
+#define STEP(condition)                            \
+	do {                                       \
+		if (!(condition))                  \
+			return __LINE__ % 255 + 1; \
+	} while (0)
+
+/* Reads what is there. Returns how many lines were logged and how many of them were told to be lost. */
+static int read_log(int fd, unsigned *said, unsigned *told)
+{
+	static char text[1024 * 1024];
+	ssize_t size = 0;
+	ssize_t got;
+	char *line;
+	char *rest = text;
+
+	while ((got = read(fd, text + size, sizeof(text) - 1 - (size_t)size)) > 0)
+		size += got;
+	STEP(got < 0 && errno == EAGAIN);
+	text[size] = '\0';
+	while ((line = strsep(&rest, "\n")) && rest) {
+		unsigned lost = 0;
+
+		if (sscanf(line, "unit: warning: %u log lines were lost", &lost) == 1)
+			*told += lost;
+		else if (strncmp(line, "line ", 5) == 0 && strlen(line) == 10)
+			(*said)++;
+		else
+			STEP(false);
+	}
+	return *line == '\0' ? 0 : __LINE__ % 255;
+}
+
+static void say_lines(int count)
+{
+	for (int i = 0; i < count; i++)
+		log_info("line %05d", i);
+}
+
+/* `reader` is the other end of standard error, and does not read until the log is full. */
+static int fills_the_log(int reader)
+{
+	unsigned said = 0;
+	unsigned told = 0;
+	uint64_t lost;
+
+	STEP(fcntl(reader, F_SETFL, O_NONBLOCK) == 0);
+	log_open("unit");
+	log_never_wait();
+	say_lines(LINES);
+	lost = log_lost();
+	STEP(lost > 0 && lost < LINES);
+	STEP(read_log(reader, &said, &told) == 0);
+	STEP(said + lost == LINES && told == 0);
+	say_lines(1);
+	STEP(read_log(reader, &said, &told) == 0);
+	STEP(told == lost && said + told == LINES + 1);
+	say_lines(1);
+	STEP(read_log(reader, &said, &told) == 0);
+	STEP(told == lost && log_lost() == lost);
+	return 0;
+}
+
+/* With an end of its own, so that a line that waits is a failure of this case and no more. */
+static int with_ends(const int ends[2])
+{
+	(void)alarm(10);
+	STEP(dup2(ends[1], STDERR_FILENO) == STDERR_FILENO);
+	return fills_the_log(ends[0]);
+}
+
+static int on_a_pipe(void *arg)
+{
+	int ends[2];
+	int line;
+
+	(void)arg;
+	STEP(pipe2(ends, O_CLOEXEC) == 0);
+	line = with_ends(ends);
+	/* Whoever shares the description, a shell for one, did not ask for that. */
+	STEP(line != 0 || !(fcntl(STDERR_FILENO, F_GETFL) & O_NONBLOCK));
+	return line;
+}
+
+/* Such as a container's: made by root, and the server is not. */
+static int on_a_pipe_of_another_user(void *arg)
+{
+	int ends[2];
+
+	(void)arg;
+	STEP(pipe2(ends, O_CLOEXEC) == 0);
+	STEP(fchmod(ends[1], 0) == 0);
+	STEP(geteuid() != 0 || setresuid(NOBODY, NOBODY, NOBODY) == 0);
+	STEP(open("/proc/self/fd/2", O_WRONLY) >= 0 || errno == EACCES);
+	return with_ends(ends);
+}
+
+static int on_a_socket(void *arg)
+{
+	int ends[2];
+
+	(void)arg;
+	STEP(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+	return with_ends(ends);
+}
+
+static void test_full_log_is_not_waited_for(void **state)
+{
+	(void)state;
+	assert_int_equal(unit_in_child(on_a_pipe, NULL), 0);
+	assert_int_equal(unit_in_child(on_a_pipe_of_another_user, NULL), 0);
+	assert_int_equal(unit_in_child(on_a_socket, NULL), 0);
+}
+
+static int goes_on_without_reader(void *arg)
+{
+	int ends[2];
+	int pid;
+	int status = 0;
+
+	(void)arg;
+	STEP(pipe2(ends, O_CLOEXEC) == 0);
+	STEP(dup2(ends[1], STDERR_FILENO) == STDERR_FILENO);
+	log_never_wait();
+	(void)close(ends[0]);
+	say_lines(3);
+	STEP(log_lost() == 3);
+	/* A process of its own counts its own. */
+	pid = fork();
+	if (pid == 0) {
+		say_lines(1);
+		_exit(log_lost() == 1 ? 0 : 1);
+	}
+	STEP(waitpid(pid, &status, 0) == pid && status == 0);
+	return log_lost() == 3 ? 0 : 1;
+}
+
+static void test_log_without_reader_ends_nobody(void **state)
+{
+	(void)state;
+	assert_int_equal(unit_in_child(goes_on_without_reader, NULL), 0);
+}
+
+static int on_a_file(void *arg)
+{
+	int fd = memfd_create("log", MFD_CLOEXEC);
+	struct stat st;
+
+	(void)arg;
+	STEP(fd >= 0 && dup2(fd, STDERR_FILENO) == STDERR_FILENO);
+	log_never_wait();
+	say_lines(LINES);
+	STEP(fstat(fd, &st) == 0 && st.st_size == (off_t)LINES * 11);
+	return log_lost() == 0 ? 0 : 1;
+}
+
+static void test_log_file_gets_every_line(void **state)
+{
+	(void)state;
+	assert_int_equal(unit_in_child(on_a_file, NULL), 0);
+}
+
 static void test_deadline_lies_ahead_by_what_was_asked(void **state)
 {
 	struct deadline deadline = deadline_in_ms(60000);
@@ -325,6 +493,9 @@ int main(int argc, char *argv[])
 		cmocka_unit_test(test_log_line_cannot_be_forged),
 		cmocka_unit_test(test_long_log_line_is_cut_and_ends_with_newline),
 		cmocka_unit_test(test_log_keeps_errno),
+		cmocka_unit_test(test_full_log_is_not_waited_for),
+		cmocka_unit_test(test_log_without_reader_ends_nobody),
+		cmocka_unit_test(test_log_file_gets_every_line),
 		cmocka_unit_test(test_deadline_lies_ahead_by_what_was_asked),
 		cmocka_unit_test(test_deadline_in_the_past_has_passed),
 		cmocka_unit_test(test_far_deadline_does_not_overflow),

@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -155,6 +156,42 @@ static void test_an_idle_connection_has_another_time_that_each_answer_begins_ane
 	assert_true(is_shut(&clients[1]));
 }
 
+/* How many sockets are told of, by what tells of changes only. */
+static int count_told(int epoll_fd)
+{
+	struct epoll_event events[CLIENTS];
+
+	return epoll_wait(epoll_fd, events, CLIENTS, 0);
+}
+
+/* The end came with the last bytes, so that there is one change; what was read is still to be answered. */
+static void test_an_end_that_came_with_the_last_bytes_is_told_once_more(void **state)
+{
+	const struct client *ended = connect_from(0, "10.0.0.1");
+	const struct client *goes_on = connect_from(1, "10.0.0.1");
+	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+	int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	char byte = 'x';
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(epoll_ctl(epoll_fd, EPOLL_CTL_ADD, clients[i].fd, &event), 0);
+		assert_int_equal(send(clients[i].peer, &byte, 1, 0), 1);
+	}
+	assert_int_equal(shutdown(ended->peer, SHUT_WR), 0);
+	assert_int_equal(count_told(epoll_fd), 2);
+	connections_sweep(connections);
+	/* There is something to be read first. */
+	assert_int_equal(count_told(epoll_fd), 0);
+	assert_int_equal(recv(ended->fd, &byte, 1, 0), 1);
+	assert_int_equal(recv(goes_on->fd, &byte, 1, 0), 1);
+	assert_int_equal(count_told(epoll_fd), 0);
+	connections_sweep(connections);
+	assert_int_equal(count_told(epoll_fd), 1);
+	assert_int_equal(send(ended->fd, &byte, 1, MSG_NOSIGNAL), 1);
+	(void)close(epoll_fd);
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(int argc, char *argv[])
@@ -164,6 +201,7 @@ int main(int argc, char *argv[])
 		CASE(test_where_all_are_at_work_the_new_one_is_told_to_come_again),
 		CASE(test_a_request_has_an_absolute_time),
 		CASE(test_an_idle_connection_has_another_time_that_each_answer_begins_anew),
+		CASE(test_an_end_that_came_with_the_last_bytes_is_told_once_more),
 	};
 
 	unit_begin(argc, argv);
