@@ -30,8 +30,11 @@ enum { WORKERS_MAX = 4 * GENERATION_WORKERS_MAX };
 /* A process that keeps dying is started again after 0.1 s, 0.2 s, … and not more seldom than every 5 s. */
 enum { BACK_OFF_FIRST_MS = 100, BACK_OFF_MOST_MS = 5000, BACK_OFF_FORGET_MS = 10000 };
 
-/* When a folder that changed while it was read is read anew, milliseconds. */
-enum { ANEW_MS = 20 };
+/*
+ * How long after a change of the folder it is read, milliseconds: several files are moved one after another, and the state between
+ * would be served. The fronts let requests wait meanwhile.
+ */
+enum { SETTLE_MS = 50 };
 
 /* How long processes may take to end by themselves. */
 enum { END_MS = 5000 };
@@ -225,7 +228,7 @@ static void listen_to_generation(struct supervisor *supervisor)
 	} else if (news == GENERATION_CHANGED) {
 		/* Nothing failed, so that nothing is gained by waiting longer each time. */
 		supervisor->wanted = true;
-		supervisor->when = deadline_in_ms(ANEW_MS);
+		supervisor->when = deadline_in_ms(SETTLE_MS);
 	} else {
 		back_off(supervisor);
 	}
@@ -358,7 +361,7 @@ static void look_for_changes(struct supervisor *supervisor)
 	if (supervisor->starting || supervisor->wanted || !watch_sees_change(&supervisor->watch))
 		return;
 	supervisor->wanted = true;
-	supervisor->when = deadline_in_ms(0);
+	supervisor->when = deadline_in_ms(SETTLE_MS);
 }
 
 static void wait_for_work(const struct supervisor *supervisor)
