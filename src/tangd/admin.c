@@ -121,18 +121,20 @@ static void print_keys(FILE *out, const struct report *report)
 	     "Uses of a key: recoveries of an exchange key, advertisements asked for by a signing "
 	     "key's thumbprint.");
 	for (size_t i = 0; i < report->keys; i++)
-		(void)fprintf(out,
-			      "tangd_key_uses_total{key=\"%s\",use=\"%s\",state=\"%s\"} %" PRIu64
-			      "\n",
+		(void)fprintf(out, "tangd_key_uses_total{key=\"%s\",use=\"%s\"} %" PRIu64 "\n",
 			      report->key[i].thumbprint, use_of(&report->key[i]),
-			      state_of(&report->key[i]), report->key[i].times);
+			      report->key[i].times);
 	head(out, "key_last_use_timestamp_seconds", "gauge", "When a key was last used; 0: never.");
 	for (size_t i = 0; i < report->keys; i++)
-		(void)fprintf(out,
-			      "tangd_key_last_use_timestamp_seconds{key=\"%s\",use=\"%s\",state="
-			      "\"%s\"} %" PRId64 "\n",
+		(void)fprintf(
+			out,
+			"tangd_key_last_use_timestamp_seconds{key=\"%s\",use=\"%s\"} %" PRId64 "\n",
+			report->key[i].thumbprint, use_of(&report->key[i]), report->key[i].last);
+	head(out, "key_active", "gauge", "1: the key is advertised; 0: it is rotated.");
+	for (size_t i = 0; i < report->keys; i++)
+		(void)fprintf(out, "tangd_key_active{key=\"%s\",use=\"%s\"} %d\n",
 			      report->key[i].thumbprint, use_of(&report->key[i]),
-			      state_of(&report->key[i]), report->key[i].last);
+			      report->key[i].is_advertised);
 }
 
 static void print_processes(FILE *out, const struct report *report)

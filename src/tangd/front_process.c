@@ -96,7 +96,7 @@ static int earlier(int a, int b)
 
 static void wait_for_work(const struct state *state)
 {
-	struct pollfd polled[LISTEN_SOCKETS_MAX + CHANNELS_MAX + 1];
+	struct pollfd polled[LISTEN_SOCKETS_MAX + CHANNELS_MAX + 2];
 	nfds_t count = 0;
 	int timeout = channels_timeout(state->front.channels);
 
@@ -105,6 +105,7 @@ static void wait_for_work(const struct state *state)
 		timeout = earlier(timeout, http_server_timeout(state->servers[i]));
 	}
 	count += channels_poll(state->front.channels, &polled[count]);
+	polled[count++] = (struct pollfd){state->watch, POLLIN, 0};
 	if (state->changing)
 		timeout = earlier(timeout, deadline_left_ms(state->change));
 	if (state->draining)
@@ -140,6 +141,8 @@ static void run(struct state *state)
 		wait_for_work(state);
 		if (!state->draining)
 			take_orders(state);
+		/* As soon as it happens: the first request long after a change need not wait. */
+		(void)is_changing(state);
 		if (state->changing && (state->draining || deadline_passed(state->change)))
 			end_change(state);
 		channels_run(state->front.channels);

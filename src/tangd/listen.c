@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,9 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+/* Whoever may reach the folder of a public socket may use it; the admin's is for its user and group. */
+enum { FILE_MODE = 0666, ADMIN_FILE_MODE = 0660 };
 
 static int open_one(const struct addrinfo *address)
 {
@@ -33,7 +37,7 @@ static int open_one(const struct addrinfo *address)
 	return fd;
 }
 
-static void announce(int fd)
+static void announce(int fd, const char *what)
 {
 	union {
 		struct sockaddr any;
@@ -48,15 +52,14 @@ static void announce(int fd)
 	if (getsockname(fd, &address.any, &length) != 0)
 		return;
 	if (address.any.sa_family == AF_UNIX) {
-		(void)fprintf(stderr, "Listening on %s\n", address.un.sun_path);
+		(void)fprintf(stderr, "%s %s\n", what, address.un.sun_path);
 		return;
 	}
 	if (getnameinfo(&address.any, length, host, sizeof(host), port, sizeof(port),
 			NI_NUMERICHOST | NI_NUMERICSERV) != 0)
 		return;
 	ipv6 = address.any.sa_family == AF_INET6;
-	(void)fprintf(stderr, "Listening on %s%s%s:%s\n", ipv6 ? "[" : "", host, ipv6 ? "]" : "",
-		      port);
+	(void)fprintf(stderr, "%s %s%s%s:%s\n", what, ipv6 ? "[" : "", host, ipv6 ? "]" : "", port);
 }
 
 /* A family the kernel does not have is passed over, as long as another one is there. */
@@ -107,10 +110,10 @@ static int open_host(const char *host, const char *port, struct listening *liste
 	return 0;
 }
 
-static int take_file(const char *path, const struct sockaddr_un *address)
+static int take_file(const char *path, mode_t mode, const struct sockaddr_un *address)
 {
 	/* The mode is there from the first moment on, and no chmod(2) can be led to another file. */
-	mode_t before = umask(0111);
+	mode_t before = umask(0777 & ~mode);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int code = 0;
 
@@ -154,7 +157,7 @@ static int refuse_file(const char *path, int code, struct error *err)
 	return error_set(err, code, "cannot listen on '%s': %s", path, why);
 }
 
-static int open_file(const char *path, struct listening *listening, struct error *err)
+static int open_file(const char *path, mode_t mode, struct listening *listening, struct error *err)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	struct stat st;
@@ -170,11 +173,11 @@ static int open_file(const char *path, struct listening *listening, struct error
 			"cannot listen on '%s': the path of a socket has %zu bytes at most", path,
 			sizeof(address.sun_path) - 1);
 	memcpy(address.sun_path, path, strlen(path));
-	fd = take_file(path, &address);
+	fd = take_file(path, mode, &address);
 	if (fd == -EADDRINUSE) {
 		fd = clear_file(path, &address);
 		if (fd == 0)
-			fd = take_file(path, &address);
+			fd = take_file(path, mode, &address);
 	}
 	if (fd < 0)
 		return refuse_file(path, fd, err);
@@ -210,16 +213,94 @@ int listen_open(const char *const *host, int hosts, const char *port, struct lis
 	for (int i = 0; rc == 0 && i < hosts; i++) {
 		const char *path = path_of(host[i]);
 
-		rc = path ? open_file(path, &made, err) : open_host(host[i], port, &made, err);
+		rc = path ? open_file(path, FILE_MODE, &made, err)
+			  : open_host(host[i], port, &made, err);
 	}
 	if (rc < 0) {
 		close_all(&made);
 		return rc;
 	}
-	for (int i = 0; i < made.count; i++)
-		announce(made.fd[i]);
 	*listening = made;
 	return 0;
+}
+
+/* HOST:PORT, an IPv6 host in brackets. */
+static int split(char *address, const char **host, const char **port)
+{
+	char *colon = strrchr(address, ':');
+	size_t length = colon ? (size_t)(colon - address) : 0;
+
+	if (length == 0 || colon[1] == '\0' || colon[1 + strspn(colon + 1, "0123456789")] != '\0')
+		return -EINVAL;
+	*colon = '\0';
+	*port = colon + 1;
+	*host = address;
+	if (*address == '[' && address[length - 1] == ']') {
+		address[length - 1] = '\0';
+		*host = address + 1;
+	}
+	return 0;
+}
+
+int listen_open_admin(const char *address, struct listening *listening, struct error *err)
+{
+	struct listening made = {0};
+	const char *path = path_of(address);
+	FREE_AUTO char *text = strdup(address);
+	const char *host = NULL;
+	const char *port = NULL;
+	int rc;
+
+	if (!text)
+		return error_nomem(err);
+	if (path)
+		rc = open_file(path, ADMIN_FILE_MODE, &made, err);
+	else if (split(text, &host, &port) < 0)
+		rc = error_set(
+			err, -EINVAL,
+			"'%s' is no address for the admin process: it is the path of a socket, or "
+			"HOST:PORT",
+			address);
+	else
+		rc = open_host(host, port, &made, err);
+	if (rc < 0)
+		close_all(&made);
+	else
+		*listening = made;
+	return rc;
+}
+
+void listen_announce(const struct listening *listening, const char *what)
+{
+	for (int i = 0; i < listening->count; i++)
+		announce(listening->fd[i], what);
+}
+
+static bool is_private(int fd)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+		struct sockaddr_storage room;
+	} address = {0};
+	socklen_t length = sizeof(address);
+
+	if (getsockname(fd, &address.any, &length) != 0)
+		return false;
+	if (address.any.sa_family == AF_INET)
+		return ntohl(address.in.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+	if (address.any.sa_family == AF_INET6)
+		return IN6_IS_ADDR_LOOPBACK(&address.in6.sin6_addr);
+	return address.any.sa_family == AF_UNIX;
+}
+
+bool listen_is_private(const struct listening *listening)
+{
+	for (int i = 0; i < listening->count; i++)
+		if (!is_private(listening->fd[i]))
+			return false;
+	return true;
 }
 
 int listen_remove_files(struct listening *listening, struct error *err)

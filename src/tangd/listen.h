@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -24,7 +25,7 @@ struct listening {
 };
 
 /*
- * Opens the listening sockets of `hosts` addresses and prints `Listening on …` for each. An address is
+ * Opens the listening sockets of `hosts` addresses. An address is
  * - `/PATH` or `unix:PATH`: a UNIX socket, of mode 0666 whatever the umask: the keys' public side is for everybody, and whoever has
  *   reason to keep some away does so by the folder. A socket file where nobody listens is replaced, nothing else is touched;
  * - else a numeric address or a name, each of whose addresses is listened on at `port` ("0": the kernel chooses).
@@ -34,6 +35,18 @@ struct listening {
  */
 int listen_open(const char *const *host, int hosts, const char *port, struct listening *listening,
 		struct error *err);
+
+/*
+ * The same for the admin process: `address` is a path, of a UNIX socket for its owner and group (mode 0660), or HOST:PORT. The string must
+ * stay. Returns as listen_open(), and -EINVAL.
+ */
+int listen_open_admin(const char *address, struct listening *listening, struct error *err);
+
+/* Prints `WHAT ADDRESS:PORT`, or `WHAT PATH`, on standard error for each. */
+void listen_announce(const struct listening *listening, const char *what);
+
+/* Says whether none of them can be reached from another machine. */
+bool listen_is_private(const struct listening *listening);
 
 /* Removes the socket files that are still ours. The process may have lost the right to: returns 0, or -errno with `err` filled. */
 int listen_remove_files(struct listening *listening, struct error *err);

@@ -2,6 +2,8 @@
 #include "tangd/options.h"
 
 #include "base/log.h"
+#include "tang/admin.h"
+#include "tangd/generation.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -19,14 +21,24 @@ static const char usage_text[] =
 	"                           (several: -a again; default: all of IPv4 and IPv6)\n"
 	"  -p, --port=PORT          listen on this port (default: 9090; 0: any free one)\n"
 	"  -e, --endpoint=ENDPOINT  serve below the path /ENDPOINT\n"
+	"  --admin=ADDRESS          tell how the server is on this socket: a path, or HOST:PORT\n"
+	"  --state=DIR              keep in this folder what is to outlive the server\n"
+	"  --fronts=N               processes that read the network (default: 1)\n"
+	"  --workers=N              processes that hold the keys (default: one a processor)\n"
 	"  -v, --version            show the version\n"
 	"  -h, --help               show this\n";
+
+enum long_only { OPTION_ADMIN = 256, OPTION_STATE, OPTION_FRONTS, OPTION_WORKERS };
 
 static const struct option long_options[] = {
 	{"listen", no_argument, NULL, 'l'},
 	{"address", required_argument, NULL, 'a'},
 	{"port", required_argument, NULL, 'p'},
 	{"endpoint", required_argument, NULL, 'e'},
+	{"admin", required_argument, NULL, OPTION_ADMIN},
+	{"state", required_argument, NULL, OPTION_STATE},
+	{"fronts", required_argument, NULL, OPTION_FRONTS},
+	{"workers", required_argument, NULL, OPTION_WORKERS},
 	{"version", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
@@ -61,6 +73,40 @@ static int take_port(const char *text, struct options *options)
 	return 0;
 }
 
+static int take_number(const char *text, const char *of, int most, int *number)
+{
+	char *end = NULL;
+	unsigned long read = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end != '\0' || read < 1 || read > (unsigned long)most) {
+		log_error("'%s' is no number of %s (1 … %d)", text, of, most);
+		return usage_error();
+	}
+	*number = (int)read;
+	return 0;
+}
+
+static int take_admin(const char *text, struct options *options)
+{
+	free(options->admin);
+	options->admin = strcmp(text, "none") == 0 ? NULL : strdup(text);
+	return options->admin || strcmp(text, "none") == 0 ? 0 : -ENOMEM;
+}
+
+/* Where the service manager has made folders for us. */
+static int take_environment(struct options *options)
+{
+	const char *run = getenv("RUNTIME_DIRECTORY");
+	const char *state = getenv("STATE_DIRECTORY");
+
+	options->state = state && *state == '/' ? state : NULL;
+	if (run && *run == '/' && asprintf(&options->admin, "%s/" ADMIN_SOCKET, run) < 0) {
+		options->admin = NULL;
+		return -ENOMEM;
+	}
+	return 0;
+}
+
 /* Slashes around the endpoint, given or not, mean nothing. */
 static int take_endpoint(const char *text, struct options *options)
 {
@@ -88,6 +134,16 @@ static int take_option(int option, struct options *options)
 		return take_port(optarg, options);
 	case 'e':
 		return take_endpoint(optarg, options);
+	case OPTION_ADMIN:
+		return take_admin(optarg, options);
+	case OPTION_STATE:
+		options->state = optarg;
+		return 0;
+	case OPTION_FRONTS:
+		return take_number(optarg, "fronts", FRONTS_MAX, &options->fronts);
+	case OPTION_WORKERS:
+		return take_number(optarg, "keys processes", GENERATION_WORKERS_MAX,
+				   &options->workers);
 	case 'v':
 		(void)fprintf(stderr, "tangd %s\n", NBDE_VERSION);
 		return 1;
@@ -102,9 +158,10 @@ static int take_option(int option, struct options *options)
 int options_read(int argc, char *argv[], struct options *options)
 {
 	int option;
-	int rc = 0;
+	int rc;
 
 	*options = (struct options){.port = "9090"};
+	rc = take_environment(options);
 	while (rc == 0 && (option = getopt_long(argc, argv, "la:p:e:vh", long_options, NULL)) != -1)
 		rc = take_option(option, options);
 	if (rc != 0)
@@ -118,5 +175,6 @@ int options_read(int argc, char *argv[], struct options *options)
 void options_free(struct options *options)
 {
 	free(options->endpoint);
+	free(options->admin);
 	*options = (struct options){0};
 }

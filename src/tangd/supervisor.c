@@ -503,11 +503,17 @@ static int check_folder(const struct supervisor *supervisor, struct error *err)
 
 static int make_report(struct supervisor *supervisor, struct error *err)
 {
+	const char *folder = supervisor->options->folder;
 	struct report *report = calloc(1, sizeof(*report));
+	size_t length;
 
 	if (!report)
 		return error_nomem(err);
-	(void)snprintf(report->folder, sizeof(report->folder), "%s", supervisor->options->folder);
+	if (*folder == '/' || !getcwd(report->folder, sizeof(report->folder)))
+		report->folder[0] = '\0';
+	length = strlen(report->folder);
+	(void)snprintf(report->folder + length, sizeof(report->folder) - length, "%s%s",
+		       length > 0 ? "/" : "", folder);
 	report->started = time(NULL);
 	report->fronts = supervisor->crew.fronts;
 	report->workers = supervisor->workers;
