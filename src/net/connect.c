@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 enum { NO_WINNER = -1 };
 
@@ -247,5 +248,29 @@ int net_connect(const char *host, const char *port, struct deadline deadline,
 	close_all(&race);
 	/* A request is two writes at most, and must not wait for an acknowledgement between them. */
 	(void)setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	return 0;
+}
+
+int net_connect_unix(const char *path, struct net_connection *connection, struct error *err)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd;
+	int code;
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return error_set(err, -ENAMETOOLONG,
+				 "%s: the path of a socket has %zu bytes at most", path,
+				 sizeof(address.sun_path) - 1);
+	memcpy(address.sun_path, path, strlen(path));
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	/* A UNIX socket connects at once or, when its queue is full, not at all. */
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) != 0) {
+		code = -errno;
+		fd_close(&fd);
+		return error_set(err, code, "%s: %s", path, strerror(-code));
+	}
+	*connection = NET_CONNECTION_NONE;
+	connection->fd = fd;
+	(void)snprintf(connection->peer, sizeof(connection->peer), "%s", path);
 	return 0;
 }

@@ -18,3 +18,6 @@ enum { NET_CONNECT_MS = 3000, NET_NEXT_ATTEMPT_MS = 250 };
  */
 int net_connect(const char *host, const char *port, struct deadline deadline,
 		struct net_connection *connection, struct error *err);
+
+/* Connects to the UNIX socket at `path`. Returns as net_connect(), and -ENOENT, -EACCES, -ENAMETOOLONG. */
+int net_connect_unix(const char *path, struct net_connection *connection, struct error *err);

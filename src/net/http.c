@@ -30,6 +30,7 @@ struct hop {
 	struct net_url url;
 	struct net_proxy proxy;
 	struct net_tls tls;
+	const char *socket; /* in place of all that; NULL: none */
 };
 
 /* The host as the field Host has it, without the port where it goes without saying. */
@@ -101,6 +102,8 @@ static int open_connection(const struct hop *hop, struct deadline deadline,
 {
 	int rc;
 
+	if (hop->socket)
+		return net_connect_unix(hop->socket, connection, err);
 	if (hop->url.secure)
 		return net_tls_open(&hop->url, &hop->tls, deadline, connection, err);
 	if (!*hop->proxy.host)
@@ -134,7 +137,7 @@ static int make_name(const struct hop *hop, char **name, struct error *err)
 {
 	const char *const parts[] = {
 		hop->url.host,	 hop->url.port, hop->proxy.host, hop->proxy.port,
-		hop->tls.cacert, hop->tls.cert, hop->tls.key,
+		hop->tls.cacert, hop->tls.cert, hop->tls.key,	 hop->socket,
 	};
 	size_t size = 0;
 	FILE *out = open_memstream(name, &size);
@@ -181,6 +184,9 @@ static int exchange(struct net_session *session, const struct net_request *reque
 
 static bool is_redirect(const struct net_request *request, const struct reply *reply)
 {
+	/* Whoever asks a socket of this machine means nobody else. */
+	if (request->socket)
+		return false;
 	switch (reply->status) {
 	case HTTP_MOVED_PERMANENTLY:
 	case HTTP_FOUND:
@@ -238,7 +244,7 @@ static int make_hop(struct net_session *session, const struct net_request *reque
 		    struct deadline deadline, struct net_reply *reply, struct error *err)
 {
 	__attribute__((cleanup(reply_free))) struct reply parsed = {.body_max = request->reply_max};
-	int rc = net_proxy_find(&hop->url, &hop->proxy, err);
+	int rc = hop->socket ? 0 : net_proxy_find(&hop->url, &hop->proxy, err);
 
 	if (rc == 0)
 		rc = exchange(session, request, hop, deadline, &parsed, err);
@@ -263,7 +269,7 @@ int http_name(const struct net_request *request, char **name, struct error *err)
 int http_direct(struct net_session *session, const struct net_request *request,
 		struct deadline deadline, struct net_reply *reply, struct error *err)
 {
-	struct hop hop = {.tls = request->tls};
+	struct hop hop = {.tls = request->tls, .socket = request->socket};
 	char origin[NET_ORIGIN_MAX];
 	int rc = net_url_parse(request->url, &hop.url, err);
 
@@ -285,7 +291,8 @@ int net_http(struct net_session *session, const struct net_request *request,
 	int rc = 0;
 
 	deadline = deadline_earlier(deadline, deadline_in_ms(NET_REQUEST_MS));
-	if (session && courier_ask(session_courier(session), request, deadline, reply, &rc, err))
+	if (session && !request->socket &&
+	    courier_ask(session_courier(session), request, deadline, reply, &rc, err))
 		return rc;
 	return http_direct(session, request, deadline, reply, err);
 }

@@ -22,6 +22,8 @@ struct net_tls {
 struct net_request {
 	const char *method; /* GET or POST */
 	const char *url;    /* http:// or https:// */
+	const char *
+		socket; /* path of a UNIX socket, which is connected to in place of the host; NULL: none */
 	struct net_tls tls;
 	const char *content_type; /* with a body */
 	const void *body;	  /* NULL for none */
@@ -66,7 +68,7 @@ void net_session_share(struct net_session *session);
  * Sends a request and reads the reply, within NET_REQUEST_MS and by the deadline. `session` may be NULL. Redirects are followed, a few
  * of them and never from https to http; `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` of the environment are obeyed.
  * Returns 0 with `reply`; with `err` filled: -EINVAL or -ENOTSUP for the URL, -EBADMSG or -EFBIG for a malformed or too
- * large reply, -EKEYREJECTED when https finds no trust, and the codes of net_is_unreachable().
+ * large reply, -EACCES for a socket, -EKEYREJECTED when https finds no trust, and the codes of net_is_unreachable().
  */
 int net_http(struct net_session *session, const struct net_request *request,
 	     struct deadline deadline, struct net_reply *reply, struct error *err);

@@ -12,6 +12,8 @@ enum { EXIT_NO_SERVER = 7 };
 int backup_main(int argc, char *argv[]);
 int restore_main(int argc, char *argv[]);
 int show_keys_main(int argc, char *argv[]);
+int status_main(int argc, char *argv[]);
+int keys_main(int argc, char *argv[]);
 
 struct key_options {
 	const char *folder; /* of the keys */

@@ -18,6 +18,8 @@ static const struct command {
 	int (*main)(int argc, char *argv[]);
 	const char *summary;
 } commands[] = {
+	{"status", status_main, "Tells how a server is"},
+	{"keys", keys_main, "Tells what a server's keys are used for"},
 	{"backup", backup_main, "Writes all keys into a file"},
 	{"restore", restore_main, "Brings the keys of a backup back"},
 };
