@@ -32,6 +32,7 @@ struct state {
 	bool changing; /* something happened in the folder: new keys may be on their way … */
 	struct deadline change; /* … and are waited for until then */
 	uint64_t gave_way;	/* of the connections, as far as it is counted */
+	uint64_t lost_lines;	/* of the log, the same */
 	bool draining;
 	struct deadline drained;
 };
@@ -130,6 +131,9 @@ static void publish(struct state *state)
 	(void)atomic_fetch_add_explicit(&counts->gave_way, gave_way - state->gave_way,
 					memory_order_relaxed);
 	state->gave_way = gave_way;
+	(void)atomic_fetch_add_explicit(&counts->lost_lines, log_lost() - state->lost_lines,
+					memory_order_relaxed);
+	state->lost_lines = log_lost();
 	atomic_store_explicit(&counts->waiting, (uint32_t)channels_waiting(state->front.channels),
 			      memory_order_relaxed);
 }

@@ -112,6 +112,40 @@ static void back_off(struct supervisor *supervisor)
 	supervisor->wanted = true;
 }
 
+/* --- What is known of it ------------------------------------------------------------------------------------------------------- */
+
+static void report_keys(const struct state *state, struct report *report)
+{
+	report->keys = 0;
+	for (size_t i = 0; i < state_count(state) && report->keys < TANG_KEY_FILES_MAX; i++)
+		if (state_key(state, i)->is_there)
+			report->key[report->keys++] = *state_key(state, i);
+}
+
+static void report_all(struct supervisor *supervisor)
+{
+	struct report *report = supervisor->report;
+	const struct generation *serving = supervisor->serving;
+
+	report->fronts_alive = crew_fronts_alive(&supervisor->crew);
+	report->fronts_died = supervisor->crew.fronts_died;
+	report->workers_alive = serving ? generation_alive(serving) : 0;
+	report->serving = serving != NULL;
+	report->is_missing = supervisor->missing;
+	if (serving)
+		report->keys_sandbox = serving->by_keys->sandbox;
+	report_keys(supervisor->state, report);
+	board_write(supervisor->crew.board, report);
+}
+
+static void count(struct supervisor *supervisor)
+{
+	for (struct generation *g = supervisor->serving; g; g = g->next)
+		generation_add_uses(g, supervisor->state);
+	report_all(supervisor);
+	supervisor->counting = deadline_in_ms(COUNT_MS);
+}
+
 /* --- Generations --------------------------------------------------------------------------------------------------------------- */
 
 static void become_worker(void *arg)
@@ -197,10 +231,11 @@ static void hand_over(struct supervisor *supervisor)
 	state_set_served(supervisor->state);
 	if (state_set_keys(supervisor->state, &generation->keys) < 0)
 		log_error("there are too many keys to count the uses of each");
-	if (is_first)
+	count(supervisor);
+	if (is_first) {
 		write_state(supervisor);
-	if (is_first)
 		manager_tell("READY=1");
+	}
 }
 
 /* No failure of ours: whoever has hidden the keys is about to make new ones, and then the folder changes. */
@@ -252,40 +287,6 @@ static void drop_drained(struct supervisor *supervisor)
 	}
 }
 
-/* --- What is known of it ------------------------------------------------------------------------------------------------------- */
-
-static void report_keys(const struct state *state, struct report *report)
-{
-	report->keys = 0;
-	for (size_t i = 0; i < state_count(state) && report->keys < TANG_KEY_FILES_MAX; i++)
-		if (state_key(state, i)->is_there)
-			report->key[report->keys++] = *state_key(state, i);
-}
-
-static void report_all(struct supervisor *supervisor)
-{
-	struct report *report = supervisor->report;
-	const struct generation *serving = supervisor->serving;
-
-	report->fronts_alive = crew_fronts_alive(&supervisor->crew);
-	report->fronts_died = supervisor->crew.fronts_died;
-	report->workers_alive = serving ? generation_alive(serving) : 0;
-	report->serving = serving != NULL;
-	report->is_missing = supervisor->missing;
-	if (serving)
-		report->keys_sandbox = serving->by_keys->sandbox;
-	report_keys(supervisor->state, report);
-	board_write(supervisor->crew.board, report);
-}
-
-static void count(struct supervisor *supervisor)
-{
-	for (struct generation *g = supervisor->serving; g; g = g->next)
-		generation_add_uses(g, supervisor->state);
-	report_all(supervisor);
-	supervisor->counting = deadline_in_ms(COUNT_MS);
-}
-
 /* --- Processes that end -------------------------------------------------------------------------------------------------------- */
 
 static void miss(struct supervisor *supervisor, const char *name, int status)
@@ -295,6 +296,7 @@ static void miss(struct supervisor *supervisor, const char *name, int status)
 	log_error("%s ended (%s %d); it is started again", name,
 		  WIFSIGNALED(status) ? "signal" : "status",
 		  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	count(supervisor);
 	/* A new front needs channels, which come with a new generation. */
 	back_off(supervisor);
 }
@@ -309,6 +311,7 @@ static void bury_worker(struct supervisor *supervisor, bool is_starting, int sta
 		  WTERMSIG(status));
 	if (is_starting)
 		generation_free(&supervisor->starting);
+	count(supervisor);
 	back_off(supervisor);
 }
 
