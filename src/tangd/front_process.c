@@ -144,6 +144,17 @@ static int start(struct state *state, const struct front_process *process)
 	return rc;
 }
 
+/* Before anything else: nothing here needs to be root. */
+static int leave_root(const struct privileges *privileges)
+{
+	struct error err = {0};
+	int rc = privileges_drop(privileges, &err);
+
+	if (rc < 0)
+		log_error("%s", err.text);
+	return rc;
+}
+
 /* From here on, whatever somebody makes of us reaches no file and no key. */
 static int lock_in(void)
 {
@@ -169,6 +180,8 @@ int front_process_run(const struct front_process *process)
 	struct pollfd first = {process->orders, POLLIN, 0};
 
 	(void)signal(SIGPIPE, SIG_IGN);
+	if (leave_root(process->privileges) < 0)
+		return EXIT_FAILURE;
 	/* Those who connect meanwhile wait for the first keys with us. */
 	(void)poll(&first, 1, FIRST_KEYS_MS);
 	if (start(&state, process) == 0 && lock_in() == 0)

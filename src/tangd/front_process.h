@@ -2,6 +2,8 @@
 /* A process that reads the network: it knows public data only. */
 #pragma once
 
+#include "tangd/privileges.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +23,8 @@ struct front_process {
 	int count;	      /* of them */
 	int orders;	      /* from the supervisor; owned */
 	int watch; /* inotify on the folder of the keys: of it is known only that something happens there; -1: none; owned */
+	const struct privileges
+		*privileges; /* given up before the first byte is read; NULL: none */
 };
 
 /* Runs until the supervisor is gone or says so. Returns the exit status. */

@@ -2,6 +2,8 @@
 /* A process that holds private keys: it reads the folder once, and then does nothing but multiply points. */
 #pragma once
 
+#include "tangd/privileges.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +22,7 @@ struct keys_process {
 	const int *channels; /* to the fronts, shared with the other processes of its generation */
 	size_t count;	     /* of them */
 	int report;	     /* to the supervisor */
+	const struct privileges *privileges; /* given up once the folder is read; NULL: none */
 };
 
 /* Runs until all channels are closed. Returns the exit status. */

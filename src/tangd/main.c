@@ -9,6 +9,7 @@
 #include "tangd/listen.h"
 #include "tangd/manager.h"
 #include "tangd/options.h"
+#include "tangd/privileges.h"
 #include "tangd/rotate.h"
 #include "tangd/serve.h"
 #include "tangd/supervisor.h"
@@ -46,25 +47,65 @@ static int serve_one(const struct options *options, struct error *err)
 	return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static int serve_all(const struct options *options, struct error *err)
+/* Only to see whether it is there, for who we are now. */
+static int check_folder(const char *path, struct error *err)
 {
-	const struct supervisor_options daemon = {
-		.folder = options->folder, .endpoint = options->endpoint ? options->endpoint : ""};
 	struct keys *keys = NULL;
-	struct listening listening = {0};
-	struct error why = {0};
+	int rc = keys_open(path, &keys, err);
+
+	keys_free(&keys);
+	return rc;
+}
+
+/* From here on nobody is root, or only the supervisor, which reads nothing of the network. */
+static int leave_root(const struct privileges *privileges, const char *folder, struct error *err)
+{
 	int rc;
 
-	/* Only to see whether it is there. */
-	if (keys_open(options->folder, &keys, err) < 0)
+	if (privileges->is_root && privileges->keeps_root) {
+		log_warning("%s belongs to root: one process stays root to read it; give it to a "
+			    "user of its own, such as _tang: chown -R _tang: '%s'",
+			    folder, folder);
+		return 0;
+	}
+	rc = privileges_drop(privileges, err);
+	if (rc == 0 && privileges->is_root) {
+		rc = check_folder(folder, err);
+		if (rc < 0)
+			error_prefix(err, "as the user %u: ", (unsigned)privileges->uid);
+	}
+	return rc;
+}
+
+static int open_sockets(const struct options *options, struct listening *listening,
+			struct error *err)
+{
+	listening->count = manager_sockets(listening->fd, err);
+	if (listening->count != 0)
+		return listening->count < 0 ? listening->count : 0;
+	return listen_open(options->address, options->addresses, options->port, listening, err);
+}
+
+static int serve_all(const struct options *options, struct error *err)
+{
+	struct privileges privileges = {0};
+	const struct supervisor_options daemon = {.folder = options->folder,
+						  .endpoint = options->endpoint ? options->endpoint
+										: "",
+						  .privileges = &privileges};
+	struct listening listening = {0};
+	struct error why = {0};
+	int rc = check_folder(options->folder, err);
+
+	if (rc == 0)
+		rc = privileges_find(options->user, options->folder, &privileges, err);
+	if (rc < 0)
 		return EXIT_FAILURE;
-	keys_free(&keys);
-	listening.count = manager_sockets(listening.fd, err);
-	if (listening.count < 0 ||
-	    (listening.count == 0 &&
-	     listen_open(options->address, options->addresses, options->port, &listening, err) < 0))
+	if (open_sockets(options, &listening, err) < 0)
 		return EXIT_CANNOT_LISTEN;
-	rc = supervisor_run(&daemon, listening.fd, listening.count, err);
+	rc = leave_root(&privileges, options->folder, err);
+	if (rc == 0)
+		rc = supervisor_run(&daemon, listening.fd, listening.count, err);
 	if (listen_remove_files(&listening, &why) < 0)
 		log_warning("%s; the next start replaces it", why.text);
 	return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -11,7 +11,7 @@
 
 static const char usage_text[] =
 	"Usage: tangd [-e ENDPOINT] DIR\n"
-	"       tangd -l [-a ADDRESS]… [-p PORT] [-e ENDPOINT] DIR\n"
+	"       tangd -l [-a ADDRESS]… [-p PORT] [-e ENDPOINT] [--user=NAME] DIR\n"
 	"\n"
 	"Serves the Tang keys in the folder DIR: one connection on standard input and output, or:\n"
 	"  -l, --listen             stand alone and listen\n"
@@ -19,14 +19,18 @@ static const char usage_text[] =
 	"                           (several: -a again; default: all of IPv4 and IPv6)\n"
 	"  -p, --port=PORT          listen on this port (default: 9090; 0: any free one)\n"
 	"  -e, --endpoint=ENDPOINT  serve below the path /ENDPOINT\n"
+	"      --user=NAME          started by root: become this user (default: the owner of DIR)\n"
 	"  -v, --version            show the version\n"
 	"  -h, --help               show this\n";
+
+enum { OPTION_USER = 256 };
 
 static const struct option long_options[] = {
 	{"listen", no_argument, NULL, 'l'},
 	{"address", required_argument, NULL, 'a'},
 	{"port", required_argument, NULL, 'p'},
 	{"endpoint", required_argument, NULL, 'e'},
+	{"user", required_argument, NULL, OPTION_USER},
 	{"version", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
@@ -88,6 +92,9 @@ static int take_option(int option, struct options *options)
 		return take_port(optarg, options);
 	case 'e':
 		return take_endpoint(optarg, options);
+	case OPTION_USER:
+		options->user = optarg;
+		return 0;
 	case 'v':
 		(void)fprintf(stderr, "tangd %s\n", NBDE_VERSION);
 		return 1;
@@ -109,7 +116,7 @@ int options_read(int argc, char *argv[], struct options *options)
 		rc = take_option(option, options);
 	if (rc != 0)
 		return rc;
-	if (optind != argc - 1)
+	if (optind != argc - 1 || (options->user && !options->listen))
 		return usage_error();
 	options->folder = argv[optind];
 	return 0;

@@ -145,8 +145,11 @@ static int start_front(struct supervisor *supervisor, int index)
 	slot->pid = fork();
 	if (slot->pid == 0) {
 		const struct front_process process = {supervisor->options->endpoint,
-						      supervisor->listening, supervisor->count,
-						      pair[1], open_watch(supervisor)};
+						      supervisor->listening,
+						      supervisor->count,
+						      pair[1],
+						      open_watch(supervisor),
+						      supervisor->options->privileges};
 
 		(void)close(pair[0]);
 		become_child(supervisor, "tangd-front");
@@ -202,6 +205,7 @@ static int run_worker(struct supervisor *supervisor, const int *channels, int re
 		.channels = channels,
 		.count = (size_t)supervisor->fronts,
 		.report = report,
+		.privileges = supervisor->options->privileges,
 	};
 
 	become_child(supervisor, "tangd-keys");

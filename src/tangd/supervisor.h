@@ -6,12 +6,14 @@
 #pragma once
 
 #include "base/error.h"
+#include "tangd/privileges.h"
 
 struct supervisor_options {
-	const char *folder;   /* of the keys */
-	const char *endpoint; /* "" for none */
-	int fronts;	      /* how many; 0: one */
-	int workers;	      /* keys processes of a generation; 0: one a processor */
+	const char *folder;		     /* of the keys */
+	const char *endpoint;		     /* "" for none */
+	const struct privileges *privileges; /* what its children give up; NULL: nothing */
+	int fronts;			     /* how many; 0: one */
+	int workers; /* keys processes of a generation; 0: one a processor */
 };
 
 /*
