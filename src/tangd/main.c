@@ -13,11 +13,13 @@
 #include "tangd/rotate.h"
 #include "tangd/serve.h"
 #include "tangd/supervisor.h"
+#include "tangd/tls_check.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { EXIT_CANNOT_LISTEN = 255 };
 
@@ -86,29 +88,60 @@ static int open_sockets(const struct options *options, struct listening *listeni
 	return listen_open(options->address, options->addresses, options->port, listening, err);
 }
 
+/* While we may still be root: the key is often nobody else's to read. */
+static int read_tls(const struct options *options, struct tls *tls, struct error *err)
+{
+	int rc;
+
+	if (!options->tls_key)
+		return 0;
+	rc = tls_read(options->tls_certificate, options->tls_key, tls, err);
+	if (rc == 0)
+		rc = tls_check(tls, options->tls_certificate, options->tls_key, err);
+	if (rc == 0 && (tls->key_mode & (S_IROTH | S_IWOTH)))
+		log_warning("the TLS key '%s' is open to everybody (mode %04o): chmod o-rwx '%s'",
+			    options->tls_key, (unsigned)tls->key_mode, options->tls_key);
+	return rc;
+}
+
+static int serve_sockets(const struct options *options, struct listening *listening,
+			 const struct privileges *privileges, const struct tls *tls,
+			 struct error *err)
+{
+	const struct supervisor_options daemon = {
+		.folder = options->folder,
+		.endpoint = options->endpoint ? options->endpoint : "",
+		.privileges = privileges,
+		.tls = tls->key.data ? tls : NULL,
+	};
+	struct error why = {0};
+	int rc = leave_root(privileges, options->folder, err);
+
+	if (rc == 0)
+		rc = supervisor_run(&daemon, listening->fd, listening->count, err);
+	if (listen_remove_files(listening, &why) < 0)
+		log_warning("%s; the next start replaces it", why.text);
+	return rc;
+}
+
 static int serve_all(const struct options *options, struct error *err)
 {
 	struct privileges privileges = {0};
-	const struct supervisor_options daemon = {.folder = options->folder,
-						  .endpoint = options->endpoint ? options->endpoint
-										: "",
-						  .privileges = &privileges};
 	struct listening listening = {0};
-	struct error why = {0};
+	struct tls tls = {0};
+	int status = EXIT_FAILURE;
 	int rc = check_folder(options->folder, err);
 
 	if (rc == 0)
 		rc = privileges_find(options->user, options->folder, &privileges, err);
-	if (rc < 0)
-		return EXIT_FAILURE;
-	if (open_sockets(options, &listening, err) < 0)
-		return EXIT_CANNOT_LISTEN;
-	rc = leave_root(&privileges, options->folder, err);
 	if (rc == 0)
-		rc = supervisor_run(&daemon, listening.fd, listening.count, err);
-	if (listen_remove_files(&listening, &why) < 0)
-		log_warning("%s; the next start replaces it", why.text);
-	return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+		rc = read_tls(options, &tls, err);
+	if (rc == 0 && open_sockets(options, &listening, err) < 0)
+		status = EXIT_CANNOT_LISTEN;
+	else if (rc == 0 && serve_sockets(options, &listening, &privileges, &tls, err) == 0)
+		status = EXIT_SUCCESS;
+	tls_free(&tls);
+	return status;
 }
 
 static int serve(const struct options *options, struct error *err)

@@ -11,7 +11,8 @@
 
 static const char usage_text[] =
 	"Usage: tangd [-e ENDPOINT] DIR\n"
-	"       tangd -l [-a ADDRESS]… [-p PORT] [-e ENDPOINT] [--user=NAME] DIR\n"
+	"       tangd -l [-a ADDRESS]… [-p PORT] [-e ENDPOINT] [--user=NAME]\n"
+	"             [--tls-cert=FILE --tls-key=FILE] DIR\n"
 	"\n"
 	"Serves the Tang keys in the folder DIR: one connection on standard input and output, or:\n"
 	"  -l, --listen             stand alone and listen\n"
@@ -19,17 +20,21 @@ static const char usage_text[] =
 	"                           (several: -a again; default: all of IPv4 and IPv6)\n"
 	"  -p, --port=PORT          listen on this port (default: 9090; 0: any free one)\n"
 	"  -e, --endpoint=ENDPOINT  serve below the path /ENDPOINT\n"
+	"      --tls-cert=FILE      speak TLS with this certificate (PEM, with those above it) …\n"
+	"      --tls-key=FILE       … and its key (PEM)\n"
 	"      --user=NAME          started by root: become this user (default: the owner of DIR)\n"
 	"  -v, --version            show the version\n"
 	"  -h, --help               show this\n";
 
-enum { OPTION_USER = 256 };
+enum { OPTION_USER = 256, OPTION_TLS_CERT, OPTION_TLS_KEY };
 
 static const struct option long_options[] = {
 	{"listen", no_argument, NULL, 'l'},
 	{"address", required_argument, NULL, 'a'},
 	{"port", required_argument, NULL, 'p'},
 	{"endpoint", required_argument, NULL, 'e'},
+	{"tls-cert", required_argument, NULL, OPTION_TLS_CERT},
+	{"tls-key", required_argument, NULL, OPTION_TLS_KEY},
 	{"user", required_argument, NULL, OPTION_USER},
 	{"version", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
@@ -92,6 +97,12 @@ static int take_option(int option, struct options *options)
 		return take_port(optarg, options);
 	case 'e':
 		return take_endpoint(optarg, options);
+	case OPTION_TLS_CERT:
+		options->tls_certificate = optarg;
+		return 0;
+	case OPTION_TLS_KEY:
+		options->tls_key = optarg;
+		return 0;
 	case OPTION_USER:
 		options->user = optarg;
 		return 0;
@@ -106,6 +117,13 @@ static int take_option(int option, struct options *options)
 	}
 }
 
+static bool fit_together(const struct options *options)
+{
+	if (!options->tls_certificate != !options->tls_key)
+		return false;
+	return options->listen || (!options->user && !options->tls_key);
+}
+
 int options_read(int argc, char *argv[], struct options *options)
 {
 	int option;
@@ -116,7 +134,7 @@ int options_read(int argc, char *argv[], struct options *options)
 		rc = take_option(option, options);
 	if (rc != 0)
 		return rc;
-	if (optind != argc - 1 || (options->user && !options->listen))
+	if (optind != argc - 1 || !fit_together(options))
 		return usage_error();
 	options->folder = argv[optind];
 	return 0;

@@ -11,8 +11,10 @@ struct options {
 	const char *address[LISTEN_SOCKETS_MAX];
 	int addresses; /* how many; 0: all of IPv4 and IPv6 */
 	const char *port;
-	char *endpoint;	  /* owned; NULL: none */
-	const char *user; /* NULL: not said */
+	char *endpoint;		     /* owned; NULL: none */
+	const char *user;	     /* NULL: not said */
+	const char *tls_certificate; /* files; both or neither */
+	const char *tls_key;
 	const char *folder;
 };
 

@@ -142,14 +142,17 @@ static int start_front(struct supervisor *supervisor, int index)
 
 	if (rc < 0)
 		return rc;
-	slot->pid = fork();
+	if (supervisor->options->tls)
+		rc = tls_send(supervisor->options->tls, pair[0]);
+	slot->pid = rc < 0 ? -1 : fork();
 	if (slot->pid == 0) {
 		const struct front_process process = {supervisor->options->endpoint,
 						      supervisor->listening,
 						      supervisor->count,
 						      pair[1],
 						      open_watch(supervisor),
-						      supervisor->options->privileges};
+						      supervisor->options->privileges,
+						      supervisor->options->tls != NULL};
 
 		(void)close(pair[0]);
 		become_child(supervisor, "tangd-front");
@@ -157,7 +160,7 @@ static int start_front(struct supervisor *supervisor, int index)
 	}
 	(void)close(pair[1]);
 	if (slot->pid < 0) {
-		rc = -errno;
+		rc = rc < 0 ? rc : -errno;
 		(void)close(pair[0]);
 		slot->pid = 0;
 		return rc;

@@ -7,11 +7,13 @@
 
 #include "base/error.h"
 #include "tangd/privileges.h"
+#include "tangd/tls.h"
 
 struct supervisor_options {
 	const char *folder;		     /* of the keys */
 	const char *endpoint;		     /* "" for none */
 	const struct privileges *privileges; /* what its children give up; NULL: nothing */
+	const struct tls *tls;		     /* for connections by TCP; NULL: none */
 	int fronts;			     /* how many; 0: one */
 	int workers; /* keys processes of a generation; 0: one a processor */
 };
