@@ -148,13 +148,21 @@ int tang_folder_read(int folder_fd, const char *name, json_t **jwk, struct error
 	return rc < 0 ? rc : json_parse((const char *)text.data, text.size, name, jwk, err);
 }
 
-static const struct passwd *server_user(void)
+const struct passwd *tang_server_user(void)
 {
 	const struct passwd *user = NULL;
 
 	for (size_t i = 0; !user && i < sizeof(server_users) / sizeof(*server_users); i++)
 		user = getpwnam(server_users[i]);
 	return user;
+}
+
+static bool is_own_file(int folder_fd, const char *name, uid_t owner)
+{
+	struct stat st;
+
+	return geteuid() != 0 && geteuid() == owner &&
+	       fstatat(folder_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_uid == owner;
 }
 
 int tang_folder_give(int folder_fd, const char *name, const char *what, struct error *err)
@@ -164,11 +172,11 @@ int tang_folder_give(int folder_fd, const char *name, const char *what, struct e
 	int rc = fstat(folder_fd, &st);
 
 	if (rc == 0) {
-		user = st.st_uid == 0 ? server_user() : NULL;
+		user = st.st_uid == 0 ? tang_server_user() : NULL;
 		rc = fchownat(folder_fd, name, user ? user->pw_uid : st.st_uid,
 			      user ? user->pw_gid : st.st_gid, AT_SYMLINK_NOFOLLOW);
 	}
-	if (rc != 0)
+	if (rc != 0 && !(errno == EPERM && is_own_file(folder_fd, name, st.st_uid)))
 		return error_set(err, -errno, "cannot give '%s' to the server's user: %s", what,
 				 strerror(errno));
 	return 0;

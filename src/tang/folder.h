@@ -9,6 +9,7 @@
 #include "base/error.h"
 
 #include <jansson.h>
+#include <pwd.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -64,9 +65,13 @@ int tang_folder_check_room(int folder_fd, size_t more, struct error *err);
  */
 int tang_folder_read(int folder_fd, const char *name, json_t **jwk, struct error *err);
 
+/* The server's user: `_tang` or `tang`; NULL where there is none. Valid until the next call of getpwnam(3) and the like. */
+const struct passwd *tang_server_user(void);
+
 /*
  * Gives a file of the folder to whom the server runs as, who must read it: the folder's owner and group or, where that is root,
- * the user `_tang` or `tang`. `what` names the file in messages. Returns 0, or -errno with `err` filled.
+ * the user `_tang` or `tang`. `what` names the file in messages. Who is not root and has the file already may not be able to
+ * change its group, which is no error. Returns 0, or -errno with `err` filled.
  */
 int tang_folder_give(int folder_fd, const char *name, const char *what, struct error *err);
 

@@ -122,6 +122,13 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
 static int start(struct admin *admin)
 {
 	const struct admin_process *process = admin->process;
+	struct error err = {0};
+	int rc = privileges_drop(process->privileges, &err);
+
+	if (rc < 0) {
+		log_error("%s", err.text);
+		return rc;
+	}
 
 	for (int i = 0; i < process->count && i < LISTEN_SOCKETS_MAX; i++) {
 		admin->daemon[i] = MHD_start_daemon(

@@ -3,11 +3,14 @@
 #pragma once
 
 #include "tangd/board.h"
+#include "tangd/privileges.h"
 
 struct admin_process {
 	const int *listening; /* sockets */
 	int count;	      /* of them */
 	int orders;	      /* from the supervisor: its end says that it is over */
+	const struct privileges
+		*privileges; /* given up before the first byte is read; NULL: none */
 	const struct board *board;
 	struct front_counts *const *fronts; /* what each counts; as many as board->report.fronts */
 };

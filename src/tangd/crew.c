@@ -75,6 +75,8 @@ static int run_front(struct crew *crew, int index, int orders)
 					      .count = crew->listening_count,
 					      .orders = orders,
 					      .counts = crew->counts[index],
+					      .privileges = crew->privileges,
+					      .has_tls = crew->tls != NULL,
 					      .watch = watch_open(crew->folder)};
 
 	(void)prctl(PR_SET_NAME, "tangd-front");
@@ -88,6 +90,7 @@ static int run_admin(struct crew *crew, int index, int orders)
 	const struct admin_process process = {.listening = crew->admin_listening,
 					      .count = crew->admin_count,
 					      .orders = orders,
+					      .privileges = crew->privileges,
 					      .board = crew->board,
 					      .fronts = crew->counts};
 
@@ -98,7 +101,7 @@ static int run_admin(struct crew *crew, int index, int orders)
 }
 
 /* Starts a process that is not there. */
-static void start(struct crew *crew, struct crew_member *member, int index,
+static void start(struct crew *crew, struct crew_member *member, int index, const struct tls *tls,
 		  int (*run)(struct crew *crew, int index, int orders))
 {
 	int pair[2] = {-1, -1};
@@ -107,6 +110,9 @@ static void start(struct crew *crew, struct crew_member *member, int index,
 	if (member->pid > 0)
 		return;
 	rc = passing_pair(pair);
+	/* What is sent waits in the socket. */
+	if (rc == 0 && tls)
+		rc = tls_send(tls, pair[0]);
 	if (rc == 0)
 		member->pid = fork();
 	if (rc == 0 && member->pid == 0) {
@@ -130,9 +136,9 @@ static void start(struct crew *crew, struct crew_member *member, int index,
 void crew_start(struct crew *crew)
 {
 	for (int i = 0; i < crew->fronts; i++)
-		start(crew, &crew->front[i], i, run_front);
+		start(crew, &crew->front[i], i, crew->tls, run_front);
 	if (crew->admin_count > 0)
-		start(crew, &crew->admin, 0, run_admin);
+		start(crew, &crew->admin, 0, NULL, run_admin);
 }
 
 void crew_hand_over(const struct crew *crew, const struct generation *generation)

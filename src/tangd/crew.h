@@ -4,6 +4,8 @@
 
 #include "tangd/board.h"
 #include "tangd/generation.h"
+#include "tangd/privileges.h"
+#include "tangd/tls.h"
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -21,7 +23,10 @@ struct crew {
 	int listening_count;
 	const int *admin_listening; /* … and of the admin process */
 	int admin_count;	    /* how many; 0: there is no such process */
-	int fronts;		    /* how many there are to be */
+	const struct privileges
+		*privileges;   /* given up before the first byte is read; NULL: none */
+	const struct tls *tls; /* for the fronts' connections by TCP; NULL: none */
+	int fronts;	       /* how many there are to be */
 	/* Called first in each process: it lets go of what the caller has. */
 	void (*become)(void *arg);
 	void *arg;

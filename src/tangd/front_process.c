@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* How long requests that were begun may take when the process is to end, milliseconds. */
@@ -156,7 +157,26 @@ static void run(struct state *state)
 	}
 }
 
-static int start(struct state *state, const struct front_process *process)
+/* TLS is for the network: what comes by a UNIX socket comes from this machine. */
+static bool is_of_network(int fd)
+{
+	struct sockaddr_storage address = {0};
+	socklen_t length = sizeof(address);
+
+	return getsockname(fd, (struct sockaddr *)&address, &length) != 0 ||
+	       address.ss_family != AF_UNIX;
+}
+
+static int start_server(struct state *state, int fd, const struct tls *tls, struct error *err)
+{
+	struct http_server **server = &state->servers[state->count];
+
+	if (tls->key.data && is_of_network(fd))
+		return http_server_new_tls(&state->front, fd, tls, server, err);
+	return http_server_new(&state->front, fd, NULL, server, err);
+}
+
+static int start(struct state *state, const struct front_process *process, const struct tls *tls)
 {
 	struct error err = {0};
 	int rc = 0;
@@ -166,8 +186,20 @@ static int start(struct state *state, const struct front_process *process)
 	if (!state->front.channels)
 		rc = error_nomem(&err);
 	for (; rc == 0 && state->count < process->count; state->count++)
-		rc = http_server_new(&state->front, process->listening[state->count], NULL,
-				     &state->servers[state->count], &err);
+		rc = start_server(state, process->listening[state->count], tls, &err);
+	if (rc < 0)
+		log_error("%s", err.text);
+	return rc;
+}
+
+/* First of all root is left: nothing here needs it. */
+static int begin(const struct front_process *process, struct tls *tls)
+{
+	struct error err = {0};
+	int rc = privileges_drop(process->privileges, &err);
+
+	if (rc == 0 && process->has_tls)
+		rc = tls_receive(process->orders, tls, &err);
 	if (rc < 0)
 		log_error("%s", err.text);
 	return rc;
@@ -199,11 +231,17 @@ int front_process_run(const struct front_process *process)
 			      .watch = process->watch};
 
 	struct pollfd first = {process->orders, POLLIN, 0};
+	struct tls tls = {0};
+	int rc;
 
 	(void)signal(SIGPIPE, SIG_IGN);
+	if (begin(process, &tls) < 0)
+		return EXIT_FAILURE;
 	/* Those who connect meanwhile wait for the first keys with us. */
 	(void)poll(&first, 1, FIRST_KEYS_MS);
-	if (start(&state, process) == 0 && lock_in(process->counts) == 0)
+	rc = start(&state, process, &tls);
+	tls_free(&tls);
+	if (rc == 0 && lock_in(process->counts) == 0)
 		run(&state);
 	end_change(&state);
 	channels_free(&state.front.channels);

@@ -3,7 +3,9 @@
 #pragma once
 
 #include "tangd/counts.h"
+#include "tangd/privileges.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +26,9 @@ struct front_process {
 	int orders;	      /* from the supervisor; owned */
 	struct front_counts *counts;
 	int watch; /* inotify on the folder of the keys: of it is known only that something happens there; -1: none; owned */
+	const struct privileges
+		*privileges; /* given up before the first byte is read; NULL: none */
+	bool has_tls;	     /* `orders` begins with what tls_send() sent: for connections by TCP */
 };
 
 /* Runs until the supervisor is gone or says so. Returns the exit status. */

@@ -94,6 +94,7 @@ static int run_worker(const struct generation_plan *plan, struct generation *gen
 		.count = (size_t)plan->fronts,
 		.report = report,
 		.uses = generation->by_keys,
+		.privileges = plan->privileges,
 	};
 
 	plan->become(plan->arg);

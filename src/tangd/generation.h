@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "tangd/counts.h"
 #include "tangd/keys.h"
+#include "tangd/privileges.h"
 #include "tangd/state.h"
 
 #include <stdbool.h>
@@ -22,6 +23,7 @@ struct generation_plan {
 	unsigned flags;	    /* of keys_load() */
 	int fronts;
 	int workers;
+	const struct privileges *privileges; /* given up once the folder is read; NULL: none */
 	/* Called first in each process: it lets go of all that is none of its business. */
 	void (*become)(void *arg);
 	void *arg;

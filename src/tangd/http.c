@@ -35,6 +35,9 @@ enum { DESCRIPTORS_KEPT = 64 };
 /* When those who find no room are to come again, seconds. */
 #define SURPLUS_RETRY "3"
 
+/* What is older than TLS 1.2 is not spoken. */
+#define TLS_VERSIONS "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
+
 /* How often to look for connections whose time is over. */
 enum { SWEEP_MS = 1000 };
 
@@ -394,7 +397,8 @@ static size_t most_connections(size_t *surplus)
 	return smaller(CONNECTIONS_MOST, left - *surplus);
 }
 
-static struct MHD_Daemon *start_daemon(struct http_server *server, int listen_fd)
+static struct MHD_Daemon *start_daemon(struct http_server *server, int listen_fd,
+				       const struct tls *tls)
 {
 	size_t surplus = 0;
 	size_t most = most_connections(&surplus);
@@ -409,22 +413,31 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, int listen_fd
 		{MHD_OPTION_CONNECTION_MEMORY_LIMIT, MEMORY_PER_CONNECTION, NULL},
 		/* The contract's clients may leave out Host and the like; what is dangerous stays refused. */
 		{MHD_OPTION_STRICT_FOR_CLIENT, -1, NULL},
-		{MHD_OPTION_END, 0, NULL}, /* the place of the listening socket */
+		{MHD_OPTION_END, 0, NULL}, /* places of the listening socket and of TLS */
+		{MHD_OPTION_END, 0, NULL},
+		{MHD_OPTION_END, 0, NULL},
+		{MHD_OPTION_END, 0, NULL},
 		{MHD_OPTION_END, 0, NULL},
 	};
-	const size_t listening = sizeof(options) / sizeof(*options) - 2;
+	struct MHD_OptionItem *next = &options[sizeof(options) / sizeof(*options) - 5];
 
 	if (listen_fd < 0)
 		flags |= MHD_USE_NO_LISTEN_SOCKET;
 	else
-		options[listening] = (struct MHD_OptionItem){MHD_OPTION_LISTEN_SOCKET, listen_fd,
-							     NULL};
+		*next++ = (struct MHD_OptionItem){MHD_OPTION_LISTEN_SOCKET, listen_fd, NULL};
+	if (tls) {
+		flags |= MHD_USE_TLS;
+		*next++ = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, tls->key.data};
+		*next++ = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0,
+						  tls->certificate.data};
+		*next = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0, TLS_VERSIONS};
+	}
 	return MHD_start_daemon(flags, 0, NULL, NULL, handle, server, MHD_OPTION_ARRAY, options,
 				MHD_OPTION_END);
 }
 
-int http_server_new(const struct front *front, int listen_fd, const char *log_address,
-		    struct http_server **server, struct error *err)
+static int make_server(const struct front *front, int listen_fd, const char *log_address,
+		       const struct tls *tls, struct http_server **server, struct error *err)
 {
 	struct http_server *made = calloc(1, sizeof(*made));
 	const union MHD_DaemonInfo *info;
@@ -435,7 +448,7 @@ int http_server_new(const struct front *front, int listen_fd, const char *log_ad
 	made->front = front;
 	made->log_address = log_address;
 	made->connections = connections_new(most_connections(&surplus));
-	made->daemon = made->connections ? start_daemon(made, listen_fd) : NULL;
+	made->daemon = made->connections ? start_daemon(made, listen_fd, tls) : NULL;
 	info = made->daemon ? MHD_get_daemon_info(made->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
 	if (!info) {
 		http_server_free(&made);
@@ -444,6 +457,18 @@ int http_server_new(const struct front *front, int listen_fd, const char *log_ad
 	made->epoll_fd = info->epoll_fd;
 	*server = made;
 	return 0;
+}
+
+int http_server_new(const struct front *front, int listen_fd, const char *log_address,
+		    struct http_server **server, struct error *err)
+{
+	return make_server(front, listen_fd, log_address, NULL, server, err);
+}
+
+int http_server_new_tls(const struct front *front, int listen_fd, const struct tls *tls,
+			struct http_server **server, struct error *err)
+{
+	return make_server(front, listen_fd, NULL, tls, server, err);
 }
 
 void http_server_free(struct http_server **server)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "tangd/front.h"
+#include "tangd/tls.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,6 +17,10 @@ struct http_server;
  */
 int http_server_new(const struct front *front, int listen_fd, const char *log_address,
 		    struct http_server **server, struct error *err);
+
+/* The same over TLS, 1.2 at least. `tls` is of no use to it afterwards: the library has a copy of its own. */
+int http_server_new_tls(const struct front *front, int listen_fd, const struct tls *tls,
+			struct http_server **server, struct error *err);
 
 void http_server_free(struct http_server **server);
 

@@ -47,6 +47,8 @@ static int load(const struct keys_process *process, struct keys *keys)
 	uint64_t set = 0;
 	int rc = keys_load(keys, process->flags, &side, &set, &err);
 
+	if (rc == 0)
+		rc = privileges_drop(process->privileges, &err);
 	if (rc < 0 && (process->flags & KEYS_SIGN) &&
 	    !(rc == -ENOKEY && (process->flags & KEYS_TOLD)))
 		log_error("%s", err.text);

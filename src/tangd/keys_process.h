@@ -3,6 +3,7 @@
 #pragma once
 
 #include "tangd/counts.h"
+#include "tangd/privileges.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -22,7 +23,8 @@ struct keys_process {
 	const int *channels; /* to the fronts, shared with the other processes of its generation */
 	size_t count;	     /* of them */
 	int report;	     /* to the supervisor */
-	struct key_uses *uses; /* shared, as the channels are */
+	struct key_uses *uses;		     /* shared, as the channels are */
+	const struct privileges *privileges; /* given up once the folder is read; NULL: none */
 };
 
 /* Runs until all channels are closed. Returns the exit status. */

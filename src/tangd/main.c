@@ -5,20 +5,16 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "tangd/daemon.h"
 #include "tangd/keygen.h"
-#include "tangd/listen.h"
-#include "tangd/manager.h"
 #include "tangd/options.h"
 #include "tangd/rotate.h"
 #include "tangd/serve.h"
-#include "tangd/supervisor.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { EXIT_CANNOT_LISTEN = 255 };
 
 static int refresh(void *keys, const struct public_keys **public_keys, struct error *err)
 {
@@ -46,77 +42,9 @@ static int serve_one(const struct options *options, struct error *err)
 	return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static int listen_public(const struct options *options, struct listening *listening,
-			 struct error *err)
-{
-	int rc;
-
-	listening->count = manager_sockets(listening->fd, err);
-	if (listening->count != 0)
-		return listening->count < 0 ? listening->count : 0;
-	rc = listen_open(options->address, options->addresses, options->port, listening, err);
-	if (rc == 0)
-		listen_announce(listening, "Listening on");
-	return rc;
-}
-
-static int listen_admin(const struct options *options, struct listening *listening,
-			struct error *err)
-{
-	int rc = options->admin ? listen_open_admin(options->admin, listening, err) : 0;
-
-	if (rc < 0 || !options->admin)
-		return rc;
-	listen_announce(listening, "Admin on");
-	if (!listen_is_private(listening))
-		log_warning("%s: whoever reaches that address learns how the server is",
-			    options->admin);
-	return 0;
-}
-
-static void remove_files(struct listening *listening)
-{
-	struct error why = {0};
-
-	if (listen_remove_files(listening, &why) < 0)
-		log_warning("%s; the next start replaces it", why.text);
-}
-
-static int serve_all(const struct options *options, struct error *err)
-{
-	struct keys *keys = NULL;
-	struct listening listening = {0};
-	struct listening admin = {0};
-	struct supervisor_options daemon = {.folder = options->folder,
-					    .endpoint = options->endpoint ? options->endpoint : "",
-					    .state = options->state,
-					    .fronts = options->fronts,
-					    .workers = options->workers};
-	int rc;
-
-	log_never_wait();
-	/* Only to see whether it is there. */
-	if (keys_open(options->folder, &keys, err) < 0)
-		return EXIT_FAILURE;
-	keys_free(&keys);
-	rc = listen_public(options, &listening, err);
-	if (rc == 0)
-		rc = listen_admin(options, &admin, err);
-	if (rc < 0) {
-		remove_files(&listening);
-		return EXIT_CANNOT_LISTEN;
-	}
-	daemon.admin = admin.fd;
-	daemon.admins = admin.count;
-	rc = supervisor_run(&daemon, listening.fd, listening.count, err);
-	remove_files(&listening);
-	remove_files(&admin);
-	return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-
 static int serve(const struct options *options, struct error *err)
 {
-	return options->listen ? serve_all(options, err) : serve_one(options, err);
+	return options->listen ? daemon_run(options, err) : serve_one(options, err);
 }
 
 /* Programs that this one is, too, under their names. */

@@ -13,7 +13,8 @@
 
 static const char usage_text[] =
 	"Usage: tangd [-e ENDPOINT] DIR\n"
-	"       tangd -l [-a ADDRESS]… [-p PORT] [-e ENDPOINT] DIR\n"
+	"       tangd -l [-a ADDRESS]… [-p PORT] [-e ENDPOINT] [--user=NAME]\n"
+	"             [--tls-cert=FILE --tls-key=FILE] DIR\n"
 	"\n"
 	"Serves the Tang keys in the folder DIR: one connection on standard input and output, or:\n"
 	"  -l, --listen             stand alone and listen\n"
@@ -25,10 +26,21 @@ static const char usage_text[] =
 	"  --state=DIR              keep in this folder what is to outlive the server\n"
 	"  --fronts=N               processes that read the network (default: 1)\n"
 	"  --workers=N              processes that hold the keys (default: one a processor)\n"
+	"  --tls-cert=FILE      speak TLS with this certificate (PEM, with those above it) …\n"
+	"  --tls-key=FILE       … and its key (PEM)\n"
+	"  --user=NAME          started by root: become this user (default: the owner of DIR)\n"
 	"  -v, --version            show the version\n"
 	"  -h, --help               show this\n";
 
-enum long_only { OPTION_ADMIN = 256, OPTION_STATE, OPTION_FRONTS, OPTION_WORKERS };
+enum long_only {
+	OPTION_ADMIN = 256,
+	OPTION_STATE,
+	OPTION_FRONTS,
+	OPTION_WORKERS,
+	OPTION_TLS_CERT,
+	OPTION_TLS_KEY,
+	OPTION_USER
+};
 
 static const struct option long_options[] = {
 	{"listen", no_argument, NULL, 'l'},
@@ -39,6 +51,9 @@ static const struct option long_options[] = {
 	{"state", required_argument, NULL, OPTION_STATE},
 	{"fronts", required_argument, NULL, OPTION_FRONTS},
 	{"workers", required_argument, NULL, OPTION_WORKERS},
+	{"tls-cert", required_argument, NULL, OPTION_TLS_CERT},
+	{"tls-key", required_argument, NULL, OPTION_TLS_KEY},
+	{"user", required_argument, NULL, OPTION_USER},
 	{"version", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
@@ -144,6 +159,15 @@ static int take_option(int option, struct options *options)
 	case OPTION_WORKERS:
 		return take_number(optarg, "keys processes", GENERATION_WORKERS_MAX,
 				   &options->workers);
+	case OPTION_TLS_CERT:
+		options->tls_certificate = optarg;
+		return 0;
+	case OPTION_TLS_KEY:
+		options->tls_key = optarg;
+		return 0;
+	case OPTION_USER:
+		options->user = optarg;
+		return 0;
 	case 'v':
 		(void)fprintf(stderr, "tangd %s\n", NBDE_VERSION);
 		return 1;
@@ -153,6 +177,13 @@ static int take_option(int option, struct options *options)
 	default:
 		return usage_error();
 	}
+}
+
+static bool fit_together(const struct options *options)
+{
+	if (!options->tls_certificate != !options->tls_key)
+		return false;
+	return options->listen || (!options->user && !options->tls_key);
 }
 
 int options_read(int argc, char *argv[], struct options *options)
@@ -166,7 +197,7 @@ int options_read(int argc, char *argv[], struct options *options)
 		rc = take_option(option, options);
 	if (rc != 0)
 		return rc;
-	if (optind != argc - 1)
+	if (optind != argc - 1 || !fit_together(options))
 		return usage_error();
 	options->folder = argv[optind];
 	return 0;

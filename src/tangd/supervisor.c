@@ -185,6 +185,7 @@ static void start_generation(struct supervisor *supervisor)
 					     .flags = flags_of(supervisor),
 					     .fronts = supervisor->crew.fronts,
 					     .workers = supervisor->workers,
+					     .privileges = supervisor->options->privileges,
 					     .become = become_worker,
 					     .arg = supervisor};
 	struct error err = {0};
@@ -568,6 +569,8 @@ int supervisor_run(const struct supervisor_options *options, const int *fds, int
 						 .listening_count = count,
 						 .admin_listening = options->admin,
 						 .admin_count = options->admins,
+						 .privileges = options->privileges,
+						 .tls = options->tls,
 						 .fronts = bounded(options->fronts, 1, FRONTS_MAX),
 						 .become = become_child},
 					.signals = -1,

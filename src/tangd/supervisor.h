@@ -7,6 +7,8 @@
 #pragma once
 
 #include "base/error.h"
+#include "tangd/privileges.h"
+#include "tangd/tls.h"
 
 struct supervisor_options {
 	const char *folder;   /* of the keys */
@@ -14,8 +16,10 @@ struct supervisor_options {
 	const char *state;    /* folder of what is to outlive the server; NULL: none */
 	const int *admin;     /* listening sockets of the admin process; owned */
 	int admins;	      /* how many; 0: there is no such process */
-	int fronts;	      /* how many; 0: one */
-	int workers;	      /* keys processes of a generation; 0: one a processor */
+	const struct privileges *privileges; /* what its children give up; NULL: nothing */
+	const struct tls *tls;		     /* for connections by TCP; NULL: none */
+	int fronts;			     /* how many; 0: one */
+	int workers; /* keys processes of a generation; 0: one a processor */
 };
 
 /*

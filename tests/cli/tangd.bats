@@ -175,7 +175,7 @@ ask() {
 	[ "$(status_of -X POST "$url/adv")" = 405 ]
 	printf '%s\n' "Listening on 127.0.0.1:$port" '127.0.0.1 GET /adv => 200' '127.0.0.1 GET /adv => 200' \
 		"127.0.0.1 GET /adv/$thp => 200" '127.0.0.1 GET //nope/../x?y=%41 => 404' '127.0.0.1 POST /adv => 405' >expected
-	diff expected keys.log
+	diff expected <(log_of keys)
 }
 
 @test "-l: everything is served at once, also while others keep their connections open" {

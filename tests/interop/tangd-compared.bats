@@ -69,7 +69,7 @@ prepare() {
 	start_tangd "$folder/keys"
 	status_of "$url/adv"
 	status_of "$url/nope"
-	sed 1d "$folder/keys.log" >"$BATS_TEST_TMPDIR/ours"
+	log_of "$folder/keys" | sed 1d >"$BATS_TEST_TMPDIR/ours"
 	start_their_tangd "$folder/keys"
 	status_of "$url/adv"
 	status_of "$url/nope"

@@ -239,6 +239,11 @@ start_tangd() {
 	url=http://127.0.0.1:$port
 }
 
+# log_of FOLDER: what the server of start_tangd has logged, but for the warning that the folder is root's: it is where root runs the tests.
+log_of() {
+	grep -v ' warning: .* belongs to root: ' "$1.log"
+}
+
 # start_helper SCRIPT ARGUMENT…: a Python helper of this folder that prints its port. Sets helper_pid, port, url; what it says on
 # standard error is in $helper_log.
 start_helper() {
