@@ -22,11 +22,14 @@
 
 #include <microhttpd.h>
 
+/* How many connections there may be, as far as there are descriptors; and how many more are let in to be told to come again. */
+enum { CONNECTIONS_MOST = 20000, SURPLUS_MOST = 256 };
+
 /*
- * How many connections there may be, as far as there are descriptors; and how many more are let in to be told to come again. Bytes for each:
- * the head of a request must fit.
+ * Bytes for each, idle ones too, in which the head of a request and that of its answer must fit: the longest target, 240 bytes of headers
+ * beside it, and the answer; or 4 KiB of headers beside a short one.
  */
-enum { CONNECTIONS_MOST = 20000, SURPLUS_MOST = 256, MEMORY_PER_CONNECTION = 32 * 1024 };
+enum { MEMORY_PER_CONNECTION = FRONT_TARGET_MAX + 513 };
 
 /* Descriptors that are none of a connection. */
 enum { DESCRIPTORS_KEPT = 64 };
@@ -65,6 +68,7 @@ struct request {
 	char *body;
 	size_t body_size;
 	bool seen; /* the handler was called once, for the head */
+	bool logged;
 	bool body_too_large;
 };
 
@@ -91,6 +95,45 @@ static void *begin_request(void *arg, const char *target, struct MHD_Connection 
 	return request;
 }
 
+static void print_address(const struct sockaddr *address, char *text, size_t size)
+{
+	char host[NI_MAXHOST] = "<unknown>";
+
+	if (address && (address->sa_family == AF_INET || address->sa_family == AF_INET6))
+		(void)getnameinfo(address,
+				  address->sa_family == AF_INET ? sizeof(struct sockaddr_in)
+								: sizeof(struct sockaddr_in6),
+				  host, sizeof(host), NULL, 0, NI_NUMERICHOST);
+	(void)snprintf(text, size, "%s", strncmp(host, "::ffff:", 7) == 0 ? host + 7 : host);
+}
+
+/* `ADDRESS METHOD PATH => STATUS` (contract of Tang). What was too large to be read is not repeated. */
+static void log_request(const struct http_server *server, struct request *request,
+			const char *method, unsigned status)
+{
+	bool too_large = status == MHD_HTTP_CONTENT_TOO_LARGE || status == MHD_HTTP_URI_TOO_LONG;
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	char address[NI_MAXHOST];
+
+	print_address(info ? info->client_addr : NULL, address, sizeof(address));
+	log_info("%s %s %s => %u", server->log_address ? server->log_address : address,
+		 too_large ? "" : method, too_large ? "" : request->target, status);
+	request->logged = true;
+}
+
+/* The library has refused it by itself: what was wrong with it, its headers or its chunks, is not repeated. */
+static void log_refused(const struct http_server *server, struct request *request)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		request->connection, MHD_CONNECTION_INFO_HTTP_STATUS);
+
+	if (!info || request->logged)
+		return;
+	*request->target = '\0';
+	log_request(server, request, "", info->http_status);
+}
+
 static void end_request(void *arg, struct MHD_Connection *connection, void **context,
 			enum MHD_RequestTerminationCode code)
 {
@@ -101,6 +144,7 @@ static void end_request(void *arg, struct MHD_Connection *connection, void **con
 	connections_end(server->connections, connection_of(connection));
 	if (!request)
 		return;
+	log_refused(server, request);
 	free(request->target);
 	free(request->body);
 	free(request);
@@ -148,32 +192,6 @@ static enum MHD_Result take_body(struct request *request, const char *data, size
 	return MHD_YES;
 }
 
-static void print_address(const struct sockaddr *address, char *text, size_t size)
-{
-	char host[NI_MAXHOST] = "<unknown>";
-
-	if (address && (address->sa_family == AF_INET || address->sa_family == AF_INET6))
-		(void)getnameinfo(address,
-				  address->sa_family == AF_INET ? sizeof(struct sockaddr_in)
-								: sizeof(struct sockaddr_in6),
-				  host, sizeof(host), NULL, 0, NI_NUMERICHOST);
-	(void)snprintf(text, size, "%s", strncmp(host, "::ffff:", 7) == 0 ? host + 7 : host);
-}
-
-/* `ADDRESS METHOD PATH => STATUS` (contract of Tang). What was too large to be read is not repeated. */
-static void log_request(const struct http_server *server, struct MHD_Connection *connection,
-			const char *method, const char *target, unsigned status)
-{
-	bool too_large = status == MHD_HTTP_CONTENT_TOO_LARGE || status == MHD_HTTP_URI_TOO_LONG;
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
-		connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	char address[NI_MAXHOST];
-
-	print_address(info ? info->client_addr : NULL, address, sizeof(address));
-	log_info("%s %s %s => %u", server->log_address ? server->log_address : address,
-		 too_large ? "" : method, too_large ? "" : target, status);
-}
-
 static enum MHD_Result send_answer(struct MHD_Connection *connection, struct answer *answer)
 {
 	struct MHD_Response *response = MHD_create_response_from_buffer(
@@ -204,13 +222,15 @@ static enum MHD_Result count_lengths(void *arg, enum MHD_ValueKind kind, const c
 	unsigned *count = arg;
 
 	(void)kind;
-	(void)value;
-	*count += strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0 ||
-		  strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0;
+	if (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0)
+		*count += 1;
+	if (strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0)
+		*count += strcasecmp(value, "chunked") == 0 ? 1 : 2;
 	return MHD_YES;
 }
 
-/* Where two headers say how long the body is, a proxy before us may believe the other one (RFC 9112 §6.3). */
+/* Where two headers say how long the body is, a proxy before us may believe the other one (RFC 9112 §6.3); other codings than chunks count as
+ * two, for nobody can tell where they end. */
 static bool length_is_clear(struct MHD_Connection *connection)
 {
 	unsigned count = 0;
@@ -221,7 +241,7 @@ static bool length_is_clear(struct MHD_Connection *connection)
 
 /* Answers and ends the connection: nobody knows where the next request would begin, or there is no room for it. */
 static enum MHD_Result refuse(const struct http_server *server, struct MHD_Connection *connection,
-			      const char *method, const struct request *request, unsigned status)
+			      const char *method, struct request *request, unsigned status)
 {
 	static char nothing[] = "";
 	struct MHD_Response *response = MHD_create_response_from_buffer(0, nothing,
@@ -233,7 +253,7 @@ static enum MHD_Result refuse(const struct http_server *server, struct MHD_Conne
 	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 	if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
 		(void)MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, SURPLUS_RETRY);
-	log_request(server, connection, method, request->target, status);
+	log_request(server, request, method, status);
 	result = MHD_queue_response(connection, status, response);
 	MHD_destroy_response(response);
 	return result;
@@ -341,7 +361,7 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
 	}
 	if (!find_answer(server, method, request, &answer))
 		return MHD_YES;
-	log_request(server, connection, method, request->target, answer.status);
+	log_request(server, request, method, answer.status);
 	return send_answer(connection, &answer);
 }
 
