@@ -26,10 +26,10 @@
 enum { CONNECTIONS_MOST = 20000, SURPLUS_MOST = 256 };
 
 /*
- * Bytes for each, idle ones too, in which the head of a request and that of its answer must fit: the longest target, 240 bytes of headers
- * beside it, and the answer; or 4 KiB of headers beside a short one.
+ * Bytes for each, idle ones too, in which the head of a request and that of its answer must fit: the longest target with the headers that
+ * curl sends (what the library remembers of a header is 64 bytes more), or 4 KiB of headers beside a short one. Ten thousand are to stay below 64 MiB.
  */
-enum { MEMORY_PER_CONNECTION = FRONT_TARGET_MAX + 513 };
+enum { MEMORY_PER_CONNECTION = FRONT_TARGET_MAX + 465 };
 
 /* Descriptors that are none of a connection. */
 enum { DESCRIPTORS_KEPT = 64 };
@@ -63,9 +63,12 @@ struct request {
 	struct request *next_held;
 	bool was_held; /* once is enough: keys may change without end */
 	int beginnings;
-	struct key_reply reply; /* when ANSWERED */
-	char *target;		/* as it came */
-	char *body;
+	union {
+		struct key_request message; /* when WAITING or LOST */
+		struct key_reply reply;	    /* when ANSWERED */
+	};
+	char *target; /* as it came */
+	char *body;   /* until it is read */
 	size_t body_size;
 	bool seen; /* the handler was called once, for the head */
 	bool logged;
@@ -261,10 +264,10 @@ static enum MHD_Result refuse(const struct http_server *server, struct MHD_Conne
 
 /* Asks the private keys, which are in another process. Returns whether there is an answer already: that it cannot be. */
 static bool ask_keys(const struct http_server *server, struct request *request,
-		     const struct key_request *message, struct answer *answer)
+		     struct answer *answer)
 {
 	if (++request->beginnings > BEGINNINGS_MAX ||
-	    channels_send(server->front->channels, message, request) < 0) {
+	    channels_send(server->front->channels, &request->message, request) < 0) {
 		front_shed(answer);
 		return true;
 	}
@@ -304,13 +307,32 @@ void http_release(struct http_server *server)
 	server->held = NULL;
 }
 
+static size_t body_size(const struct request *request)
+{
+	return request->body_too_large ? SIZE_MAX : request->body_size;
+}
+
+/* Reads the request, or what was read of it before it was lost. Returns whether there is an answer already. */
+static bool begin_answer(const struct front *front, const char *method, struct request *request,
+			 struct answer *answer)
+{
+	bool done;
+
+	if (request->progress == LOST)
+		return front_begin_again(front, request->target, answer, &request->message);
+	done = front_begin(front, method, request->target, request->body, body_size(request),
+			   answer, &request->message);
+	/* Thousands may wait. */
+	free(request->body);
+	request->body = NULL;
+	return done;
+}
+
 /* Works the answer out, as far as it can be now. Returns whether it is there. */
 static bool find_answer(struct http_server *server, const char *method, struct request *request,
 			struct answer *answer)
 {
 	const struct front *front = server->front;
-	size_t size = request->body_too_large ? SIZE_MAX : request->body_size;
-	struct key_request message;
 
 	if (request->progress == WAITING || request->progress == HELD)
 		return false;
@@ -324,12 +346,11 @@ static bool find_answer(struct http_server *server, const char *method, struct r
 		return true;
 	}
 	if (front->exchange) {
-		front_answer(front, method, request->target, request->body, size, answer);
+		front_answer(front, method, request->target, request->body, body_size(request),
+			     answer);
 		return true;
 	}
-	/* Also when it was lost: the key may have another number now. */
-	return front_begin(front, method, request->target, request->body, size, answer, &message) ||
-	       ask_keys(server, request, &message, answer);
+	return begin_answer(front, method, request, answer) || ask_keys(server, request, answer);
 }
 
 static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, const char *url,
