@@ -31,7 +31,7 @@ struct channel {
 /* A request that waits. They form a queue, in the order in which they are to be sent or were sent. */
 struct waiting {
 	void *request; /* NULL: the place is free */
-	struct key_request message;
+	struct key_request *message;
 	int channel; /* which it was sent to, NOBODY: not yet */
 	int tries;
 	struct deadline until; /* when it was sent */
@@ -195,7 +195,7 @@ static int send_now(struct channels *channels, int place)
 {
 	struct waiting *waiting = &channels->waiting[place];
 	struct channel *channel = &channels->channel[channels->newest];
-	int rc = passing_send(channel->fd, &waiting->message, sizeof(waiting->message), NULL, 0);
+	int rc = passing_send(channel->fd, waiting->message, sizeof(*waiting->message), NULL, 0);
 
 	if (rc == -EAGAIN)
 		return rc;
@@ -207,7 +207,7 @@ static int send_now(struct channels *channels, int place)
 	return 0;
 }
 
-int channels_send(struct channels *channels, const struct key_request *message, void *request)
+int channels_send(struct channels *channels, struct key_request *message, void *request)
 {
 	struct waiting *waiting;
 	int place;
@@ -218,8 +218,8 @@ int channels_send(struct channels *channels, const struct key_request *message, 
 	if (place == NOBODY)
 		return -EBUSY;
 	waiting = &channels->waiting[place];
-	*waiting = (struct waiting){.request = request, .message = *message, .channel = NOBODY};
-	waiting->message.id = ++channels->number * CHANNELS_WAITING_MAX + (unsigned)place;
+	*waiting = (struct waiting){.request = request, .message = message, .channel = NOBODY};
+	message->id = ++channels->number * CHANNELS_WAITING_MAX + (unsigned)place;
 	channels->count++;
 	if (channels->unsent.first != NOBODY || send_now(channels, place) < 0)
 		push(channels, &channels->unsent, place);
@@ -263,7 +263,7 @@ static bool take_replies(struct channels *channels, int index)
 		const struct waiting *waiting = &channels->waiting[place];
 
 		/* Two may answer what was sent twice. */
-		if (waiting->request && waiting->message.id == reply.id)
+		if (waiting->request && waiting->message->id == reply.id)
 			settle(channels, place, &reply);
 	}
 	return rc == -EAGAIN || rc == -EINTR || rc == -EBADMSG;

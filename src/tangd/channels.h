@@ -38,10 +38,10 @@ const struct public_keys *channels_side(const struct channels *channels);
 void channels_count_use(struct channels *channels, size_t key);
 
 /*
- * Sends a request to the newest generation, whose key it names; its `id` is set here. Returns 0: `answered` will be called, from
- * channels_run() or channels_free(); -EBUSY when too many wait, -ENOENT while there are no keys.
+ * Sends a request to the newest generation, whose key it names; its `id` is set here, and it must stay until `answered` is called, for it may
+ * be sent again. Returns 0: that will be, from channels_run() or channels_free(); -EBUSY when too many wait, -ENOENT while there are no keys.
  */
-int channels_send(struct channels *channels, const struct key_request *message, void *request);
+int channels_send(struct channels *channels, struct key_request *message, void *request);
 
 /* How many requests wait. */
 size_t channels_waiting(const struct channels *channels);

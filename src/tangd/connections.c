@@ -15,12 +15,12 @@ enum { YOUNG_MS = 2000 };
 struct connection {
 	struct connection *before; /* in the order in which they came to be what they are */
 	struct connection *behind;
-	int fd;
-	unsigned address; /* its hash */
-	bool at_work;
-	bool surplus;
-	bool ended; /* shut down; its owner has not noticed yet */
 	struct deadline until;
+	int fd;
+	uint16_t address; /* its hash */
+	bool at_work : 1;
+	bool surplus : 1;
+	bool ended : 1; /* shut down; its owner has not noticed yet */
 };
 
 /* Two rings, each with its oldest first: a deadline passes in that order. */
@@ -87,7 +87,7 @@ void connections_free(struct connections **connections)
 }
 
 /* Of an IPv6 address the network counts: whoever has one has all of its addresses. */
-static unsigned hash_address(const struct sockaddr *address)
+static uint16_t hash_address(const struct sockaddr *address)
 {
 	unsigned char bytes[8] = {0};
 	uint32_t hash = 2166136261;
@@ -98,7 +98,7 @@ static unsigned hash_address(const struct sockaddr *address)
 		memcpy(bytes, &((const struct sockaddr_in6 *)address)->sin6_addr, sizeof(bytes));
 	for (size_t i = 0; i < sizeof(bytes); i++)
 		hash = (hash ^ bytes[i]) * 16777619;
-	return hash % ADDRESSES;
+	return (uint16_t)(hash % ADDRESSES);
 }
 
 static void end(struct connection *connection)

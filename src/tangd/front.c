@@ -135,27 +135,29 @@ static enum status status_of(int code)
 	return code == -ENOENT ? FORBIDDEN : INTERNAL_ERROR;
 }
 
-/* Fills the request to the private keys, or the answer. Returns whether it was the answer. */
-static bool begin_recovery(const struct public_keys *keys, const char *kid, const json_t *jwk,
-			   struct answer *answer, struct key_request *request)
+/* Fills the key's number into the request to the private keys. Returns false, or true with the answer that there is none. */
+static bool lacks_key(const struct public_keys *keys, const char *kid, struct answer *answer,
+		      struct key_request *request)
 {
 	size_t key = find_key(keys, kid);
 
-	answer->status = check_body(jwk);
-	if (answer->status != OK)
-		return true;
-	answer->status = NOT_FOUND;
-	if (key == keys->count)
-		return true;
-	answer->status = FORBIDDEN;
-	if (!keys->key[key].is_exchange)
-		return true;
-	answer->status = BAD_REQUEST;
-	if (jose_point_from_jwk(jwk, &request->x, NULL) < 0)
+	answer->status = key == keys->count ? NOT_FOUND : FORBIDDEN;
+	if (key == keys->count || !keys->key[key].is_exchange)
 		return true;
 	request->version = MESSAGE_VERSION;
 	request->key = (uint32_t)key;
 	return false;
+}
+
+/* Fills the request to the private keys, or the answer. Returns whether it was the answer. */
+static bool begin_recovery(const struct public_keys *keys, const char *kid, const json_t *jwk,
+			   struct answer *answer, struct key_request *request)
+{
+	answer->status = check_body(jwk);
+	if (answer->status != OK || lacks_key(keys, kid, answer, request))
+		return true;
+	answer->status = BAD_REQUEST;
+	return jose_point_from_jwk(jwk, &request->x, NULL) < 0;
 }
 
 void front_finish(const struct key_reply *reply, struct answer *answer)
@@ -216,13 +218,25 @@ static enum status check_head(const struct front *front, const char *method, con
 	return method_fits(route, method) ? 0 : METHOD_NOT_ALLOWED;
 }
 
+/* Returns NULL with the answer filled while there are none. */
+static const struct public_keys *current_keys(const struct front *front, struct answer *answer)
+{
+	const struct public_keys *keys = NULL;
+	struct error err = {0};
+
+	if (front->refresh(front->keys, &keys, &err) == 0)
+		return keys;
+	log_error("%s", err.text);
+	answer->status = INTERNAL_ERROR;
+	return NULL;
+}
+
 bool front_begin(const struct front *front, const char *method, const char *target,
 		 const char *body, size_t body_size, struct answer *answer,
 		 struct key_request *request)
 {
-	const struct public_keys *keys = NULL;
+	const struct public_keys *keys;
 	struct route route;
-	struct error err = {0};
 	JSON_AUTO json_t *jwk = NULL;
 
 	memset(answer, 0, sizeof(*answer));
@@ -232,11 +246,9 @@ bool front_begin(const struct front *front, const char *method, const char *targ
 	if (answer->status)
 		return true;
 	answer->kind = route.is_advertisement ? COUNTS_ADVERTISEMENT : COUNTS_RECOVERY;
-	if (front->refresh(front->keys, &keys, &err) < 0) {
-		log_error("%s", err.text);
-		answer->status = INTERNAL_ERROR;
+	keys = current_keys(front, answer);
+	if (!keys)
 		return true;
-	}
 	if (route.is_advertisement) {
 		advertise(keys, route.thumbprint, answer);
 		return true;
@@ -244,6 +256,21 @@ bool front_begin(const struct front *front, const char *method, const char *targ
 	if (body && json_parse(body, body_size, "body", &jwk, NULL) < 0)
 		jwk = NULL;
 	return begin_recovery(keys, route.thumbprint, jwk, answer, request);
+}
+
+bool front_begin_again(const struct front *front, const char *target, struct answer *answer,
+		       struct key_request *request)
+{
+	const struct public_keys *keys;
+	struct route route;
+
+	memset(answer, 0, sizeof(*answer));
+	answer->kind = COUNTS_RECOVERY;
+	answer->status = NOT_FOUND;
+	if (!find_route(front, target, &route))
+		return true;
+	keys = current_keys(front, answer);
+	return !keys || lacks_key(keys, route.thumbprint, answer, request);
 }
 
 void front_answer(const struct front *front, const char *method, const char *target,

@@ -43,6 +43,13 @@ bool front_begin(const struct front *front, const char *method, const char *targ
 		 const char *body, size_t body_size, struct answer *answer,
 		 struct key_request *request);
 
+/*
+ * The same for a request that went to the private keys and got lost with them: those that are there now may have another number for its key. The
+ * body is not needed any more.
+ */
+bool front_begin_again(const struct front *front, const char *target, struct answer *answer,
+		       struct key_request *request);
+
 void front_finish(const struct key_reply *reply, struct answer *answer);
 
 /* The answer when the private keys have more to do than they can, or are not there for the moment. */

@@ -23,11 +23,14 @@
 
 #include <microhttpd.h>
 
+/* How many connections there may be, as far as there are descriptors; and how many more are let in to be told to come again. */
+enum { CONNECTIONS_MOST = 20000, SURPLUS_MOST = 256 };
+
 /*
- * How many connections there may be, as far as there are descriptors; and how many more are let in to be told to come again. Bytes for each:
- * the head of a request must fit.
+ * Bytes for each, idle ones too, in which the head of a request and that of its answer must fit: the longest target with the headers that
+ * curl sends (what the library remembers of a header is 64 bytes more), or 4 KiB of headers beside a short one. Ten thousand are to stay below 64 MiB.
  */
-enum { CONNECTIONS_MOST = 20000, SURPLUS_MOST = 256, MEMORY_PER_CONNECTION = 32 * 1024 };
+enum { MEMORY_PER_CONNECTION = FRONT_TARGET_MAX + 465 };
 
 /* Descriptors that are none of a connection. */
 enum { DESCRIPTORS_KEPT = 64 };
@@ -65,11 +68,15 @@ struct request {
 	struct request *next_held;
 	bool was_held; /* once is enough: keys may change without end */
 	int beginnings;
-	struct key_reply reply; /* when ANSWERED */
-	char *target;		/* as it came */
-	char *body;
+	union {
+		struct key_request message; /* when WAITING or LOST */
+		struct key_reply reply;	    /* when ANSWERED */
+	};
+	char *target; /* as it came */
+	char *body;   /* until it is read */
 	size_t body_size;
 	bool seen; /* the handler was called once, for the head */
+	bool logged;
 	bool body_too_large;
 };
 
@@ -106,6 +113,55 @@ static void *begin_request(void *arg, const char *target, struct MHD_Connection 
 	return request;
 }
 
+static void print_address(const struct sockaddr *address, char *text, size_t size)
+{
+	char host[NI_MAXHOST] = "<unknown>";
+
+	if (address && address->sa_family == AF_UNIX)
+		(void)snprintf(host, sizeof(host), "unix");
+	if (address && (address->sa_family == AF_INET || address->sa_family == AF_INET6))
+		(void)getnameinfo(address,
+				  address->sa_family == AF_INET ? sizeof(struct sockaddr_in)
+								: sizeof(struct sockaddr_in6),
+				  host, sizeof(host), NULL, 0, NI_NUMERICHOST);
+	(void)snprintf(text, size, "%s", strncmp(host, "::ffff:", 7) == 0 ? host + 7 : host);
+}
+
+/* `ADDRESS METHOD PATH => STATUS` (contract of Tang). What was too large to be read is not repeated. */
+static void log_request(const struct http_server *server, struct request *request,
+			const char *method, unsigned status)
+{
+	bool too_large = status == MHD_HTTP_CONTENT_TOO_LARGE || status == MHD_HTTP_URI_TOO_LONG;
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	char address[NI_MAXHOST];
+
+	print_address(info ? info->client_addr : NULL, address, sizeof(address));
+	log_info("%s %s %s => %u", server->log_address ? server->log_address : address,
+		 too_large ? "" : method, too_large ? "" : request->target, status);
+	request->logged = true;
+}
+
+/* The request has its answer: it is written down and counted. */
+static void finish_request(const struct http_server *server, struct request *request,
+			   const char *method, enum counts_kind kind, unsigned status)
+{
+	log_request(server, request, method, status);
+	counts_request(server->front->counts, kind, status, now_us() - request->begun_us);
+}
+
+/* The library has refused it by itself: what was wrong with it, its headers or its chunks, is not repeated. */
+static void log_refused(const struct http_server *server, struct request *request)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		request->connection, MHD_CONNECTION_INFO_HTTP_STATUS);
+
+	if (!info || request->logged)
+		return;
+	*request->target = '\0';
+	finish_request(server, request, "", COUNTS_OTHER, info->http_status);
+}
+
 static void end_request(void *arg, struct MHD_Connection *connection, void **context,
 			enum MHD_RequestTerminationCode code)
 {
@@ -116,6 +172,7 @@ static void end_request(void *arg, struct MHD_Connection *connection, void **con
 	connections_end(server->connections, connection_of(connection));
 	if (!request)
 		return;
+	log_refused(server, request);
 	free(request->target);
 	free(request->body);
 	free(request);
@@ -163,42 +220,6 @@ static enum MHD_Result take_body(struct request *request, const char *data, size
 	return MHD_YES;
 }
 
-static void print_address(const struct sockaddr *address, char *text, size_t size)
-{
-	char host[NI_MAXHOST] = "<unknown>";
-
-	if (address && address->sa_family == AF_UNIX)
-		(void)snprintf(host, sizeof(host), "unix");
-	if (address && (address->sa_family == AF_INET || address->sa_family == AF_INET6))
-		(void)getnameinfo(address,
-				  address->sa_family == AF_INET ? sizeof(struct sockaddr_in)
-								: sizeof(struct sockaddr_in6),
-				  host, sizeof(host), NULL, 0, NI_NUMERICHOST);
-	(void)snprintf(text, size, "%s", strncmp(host, "::ffff:", 7) == 0 ? host + 7 : host);
-}
-
-/* `ADDRESS METHOD PATH => STATUS` (contract of Tang). What was too large to be read is not repeated. */
-static void log_request(const struct http_server *server, struct MHD_Connection *connection,
-			const char *method, const char *target, unsigned status)
-{
-	bool too_large = status == MHD_HTTP_CONTENT_TOO_LARGE || status == MHD_HTTP_URI_TOO_LONG;
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
-		connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	char address[NI_MAXHOST];
-
-	print_address(info ? info->client_addr : NULL, address, sizeof(address));
-	log_info("%s %s %s => %u", server->log_address ? server->log_address : address,
-		 too_large ? "" : method, too_large ? "" : target, status);
-}
-
-/* The request has its answer: it is written down and counted. */
-static void finish_request(const struct http_server *server, const struct request *request,
-			   const char *method, enum counts_kind kind, unsigned status)
-{
-	log_request(server, request->connection, method, request->target, status);
-	counts_request(server->front->counts, kind, status, now_us() - request->begun_us);
-}
-
 static enum MHD_Result send_answer(struct MHD_Connection *connection, struct answer *answer)
 {
 	struct MHD_Response *response = MHD_create_response_from_buffer(
@@ -229,13 +250,15 @@ static enum MHD_Result count_lengths(void *arg, enum MHD_ValueKind kind, const c
 	unsigned *count = arg;
 
 	(void)kind;
-	(void)value;
-	*count += strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0 ||
-		  strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0;
+	if (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0)
+		*count += 1;
+	if (strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0)
+		*count += strcasecmp(value, "chunked") == 0 ? 1 : 2;
 	return MHD_YES;
 }
 
-/* Where two headers say how long the body is, a proxy before us may believe the other one (RFC 9112 §6.3). */
+/* Where two headers say how long the body is, a proxy before us may believe the other one (RFC 9112 §6.3); other codings than chunks count as
+ * two, for nobody can tell where they end. */
 static bool length_is_clear(struct MHD_Connection *connection)
 {
 	unsigned count = 0;
@@ -245,7 +268,7 @@ static bool length_is_clear(struct MHD_Connection *connection)
 }
 
 /* Answers and ends the connection: nobody knows where the next request would begin, or there is no room for it. */
-static enum MHD_Result refuse(const struct http_server *server, const struct request *request,
+static enum MHD_Result refuse(const struct http_server *server, struct request *request,
 			      const char *method, unsigned status)
 {
 	static char nothing[] = "";
@@ -266,10 +289,10 @@ static enum MHD_Result refuse(const struct http_server *server, const struct req
 
 /* Asks the private keys, which are in another process. Returns whether there is an answer already: that it cannot be. */
 static bool ask_keys(const struct http_server *server, struct request *request,
-		     const struct key_request *message, struct answer *answer)
+		     struct answer *answer)
 {
 	if (++request->beginnings > BEGINNINGS_MAX ||
-	    channels_send(server->front->channels, message, request) < 0) {
+	    channels_send(server->front->channels, &request->message, request) < 0) {
 		front_shed(answer);
 		return true;
 	}
@@ -309,13 +332,32 @@ void http_release(struct http_server *server)
 	server->held = NULL;
 }
 
+static size_t body_size(const struct request *request)
+{
+	return request->body_too_large ? SIZE_MAX : request->body_size;
+}
+
+/* Reads the request, or what was read of it before it was lost. Returns whether there is an answer already. */
+static bool begin_answer(const struct front *front, const char *method, struct request *request,
+			 struct answer *answer)
+{
+	bool done;
+
+	if (request->progress == LOST)
+		return front_begin_again(front, request->target, answer, &request->message);
+	done = front_begin(front, method, request->target, request->body, body_size(request),
+			   answer, &request->message);
+	/* Thousands may wait. */
+	free(request->body);
+	request->body = NULL;
+	return done;
+}
+
 /* Works the answer out, as far as it can be now. Returns whether it is there. */
 static bool find_answer(struct http_server *server, const char *method, struct request *request,
 			struct answer *answer)
 {
 	const struct front *front = server->front;
-	size_t size = request->body_too_large ? SIZE_MAX : request->body_size;
-	struct key_request message;
 
 	if (request->progress == WAITING || request->progress == HELD)
 		return false;
@@ -329,12 +371,11 @@ static bool find_answer(struct http_server *server, const char *method, struct r
 		return true;
 	}
 	if (front->exchange) {
-		front_answer(front, method, request->target, request->body, size, answer);
+		front_answer(front, method, request->target, request->body, body_size(request),
+			     answer);
 		return true;
 	}
-	/* Also when it was lost: the key may have another number now. */
-	return front_begin(front, method, request->target, request->body, size, answer, &message) ||
-	       ask_keys(server, request, &message, answer);
+	return begin_answer(front, method, request, answer) || ask_keys(server, request, answer);
 }
 
 static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, const char *url,

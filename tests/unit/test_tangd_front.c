@@ -716,6 +716,32 @@ static void test_body_too_large_leaves_the_connection_usable(void **state)
 	assert_non_null(strstr(buffer, "HTTP/1.1 200"));
 }
 
+/* It was on its way to private keys that are gone: those that are there now count from another end. */
+static void test_lost_request_finds_its_key_anew(void **state)
+{
+	struct key_request request;
+	struct key_request again;
+	struct answer answer;
+	char *body = good_body("P-521");
+	const char *target = target_of("/rec/%", EXCHANGE, JOSE_S256);
+
+	(void)state;
+	assert_false(front_begin(&front, "POST", target, body, strlen(body), &answer, &request));
+	again = request;
+	again.key = UINT32_MAX;
+	assert_false(front_begin_again(&front, target, &answer, &again));
+	assert_memory_equal(&again, &request, sizeof(request));
+	again.key = UINT32_MAX;
+	assert_true(front_begin_again(&front, target_of("/rec/%", STRANGER, JOSE_S256), &answer,
+				      &again));
+	assert_int_equal(answer.status, 404);
+	assert_true(front_begin_again(&front, target_of("/rec/%", SIGNING, JOSE_S256), &answer,
+				      &again));
+	assert_int_equal(answer.status, 403);
+	assert_int_equal(again.key, UINT32_MAX);
+	free(body);
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, open_filled, close_all)
 #define CASE_EMPTY(test) cmocka_unit_test_setup_teardown(test, open_empty, close_all)
 
@@ -739,6 +765,7 @@ int main(int argc, char *argv[])
 		CASE(test_real_connections_are_answered_as_the_contract_says),
 		CASE(test_head_is_answered_without_body),
 		CASE(test_body_too_large_leaves_the_connection_usable),
+		CASE(test_lost_request_finds_its_key_anew),
 	};
 
 	unit_begin(argc, argv);
