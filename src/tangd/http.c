@@ -49,6 +49,7 @@ struct http_server {
 	const char *log_address;
 	struct MHD_Daemon *daemon;
 	int epoll_fd;
+	bool listens;
 	struct connections *connections;
 	struct deadline sweep;
 	struct request *held; /* those that wait for the keys to change, the last one first */
@@ -267,6 +268,21 @@ static bool length_is_clear(struct MHD_Connection *connection)
 	return count <= 1;
 }
 
+/* Those of RFC 9110 §9 and RFC 5789. Another one is no HTTP that we know, and what follows it may be anything. */
+static bool is_method(const char *method)
+{
+	static const char *const methods[] = {
+		MHD_HTTP_METHOD_GET,	 MHD_HTTP_METHOD_HEAD,	 MHD_HTTP_METHOD_POST,
+		MHD_HTTP_METHOD_PUT,	 MHD_HTTP_METHOD_DELETE, MHD_HTTP_METHOD_CONNECT,
+		MHD_HTTP_METHOD_OPTIONS, MHD_HTTP_METHOD_TRACE,	 MHD_HTTP_METHOD_PATCH,
+	};
+
+	for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++)
+		if (strcmp(method, methods[i]) == 0)
+			return true;
+	return false;
+}
+
 /* Answers and ends the connection: nobody knows where the next request would begin, or there is no room for it. */
 static enum MHD_Result refuse(const struct http_server *server, struct request *request,
 			      const char *method, unsigned status)
@@ -394,7 +410,7 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
 		request->seen = true;
 		if (connections_is_surplus(connection_of(connection)))
 			return refuse(server, request, method, MHD_HTTP_SERVICE_UNAVAILABLE);
-		return length_is_clear(connection)
+		return is_method(method) && length_is_clear(connection)
 			       ? MHD_YES
 			       : refuse(server, request, method, MHD_HTTP_BAD_REQUEST);
 	}
@@ -488,6 +504,7 @@ static int make_server(const struct front *front, int listen_fd, const char *log
 		return error_nomem(err);
 	made->front = front;
 	made->log_address = log_address;
+	made->listens = listen_fd >= 0;
 	made->connections = connections_new(most_connections(&surplus));
 	made->daemon = made->connections ? start_daemon(made, listen_fd, tls) : NULL;
 	info = made->daemon ? MHD_get_daemon_info(made->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
@@ -534,7 +551,7 @@ int http_server_add(struct http_server *server, int fd, struct error *err)
 	if (MHD_add_connection(server->daemon, fd, (struct sockaddr *)&address, length) != MHD_YES)
 		return error_set(err, -EIO, "the HTTP library refuses the connection");
 	/* Newer versions only queue it: from the next run on it counts as a connection. */
-	(void)MHD_run(server->daemon);
+	http_server_run(server);
 	return 0;
 }
 
@@ -567,6 +584,9 @@ void http_server_run(struct http_server *server)
 		before = connections_count(server->connections);
 		(void)MHD_run(server->daemon);
 	} while (connections_count(server->connections) < before);
+	/* The only connection: whoever waits for its end is not to wait for the next sweep. */
+	if (!server->listens)
+		connections_sweep(server->connections);
 }
 
 void http_server_stop_accepting(struct http_server *server)

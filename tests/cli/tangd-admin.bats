@@ -295,11 +295,13 @@ assert set(j["sandbox"]) == {"front", "keys", "admin"} and len(j["keys"]) == 2 a
 	! is_sanitized "$TANGD" || skip "a sanitized build has no sandbox"
 	start_telling
 	local name pid
+	told() { tangctl status --admin admin.sock --json | json 'assert "seccomp" in j["sandbox"][sys.argv[2]]["in_force"], j' "$name"; }
 	for name in front keys admin; do
+		# It is told as soon as it is in force.
+		eventually told 2>/dev/null
 		pid=$(children "$name" | head -n 1)
 		grep -qx 'Seccomp:	2' "/proc/$pid/status"
 		grep -qx 'NoNewPrivs:	1' "/proc/$pid/status"
-		tangctl status --admin admin.sock --json | json 'assert "seccomp" in j["sandbox"][sys.argv[2]]["in_force"], j' "$name"
 	done
 }
 
