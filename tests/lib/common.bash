@@ -227,12 +227,12 @@ keys_of_alg() {
 	(cd "$1" && grep -l "\"alg\":\"$2\"" ./*.jwk | sed 's|^\./||')
 }
 
-# start_tangd FOLDER [OPTION…]: listens on a free loopback port. Sets tangd_pid, port, url; the log is FOLDER.log.
+# start_tangd FOLDER [OPTION…]: listens on a free port of loopback, or of the address $listen_on. Sets tangd_pid, port, url; the log is FOLDER.log.
 start_tangd() {
 	local folder=$1
 	shift
 	: >"$folder.log" # of an earlier one: its port is not ours
-	"$TANGD" -l -a 127.0.0.1 -p 0 "$@" "$folder" >/dev/null 2>>"$folder.log" 3>&- </dev/null &
+	"$TANGD" -l -a "${listen_on:-127.0.0.1}" -p 0 "$@" "$folder" >/dev/null 2>>"$folder.log" 3>&- </dev/null &
 	tangd_pid=$!
 	started+=("$tangd_pid")
 	port=$(wait_for_line "$folder.log" 's/^Listening on .*:\([0-9]*\)$/\1/p' "$tangd_pid")
