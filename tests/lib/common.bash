@@ -239,9 +239,10 @@ start_tangd() {
 	url=http://127.0.0.1:$port
 }
 
-# log_of FOLDER: what the server of start_tangd has logged, but for the warning that the folder is root's: it is where root runs the tests.
+# log_of FOLDER: what the server of start_tangd has logged, but for the warning that only root can read the folder: that is so where root
+# runs the tests.
 log_of() {
-	grep -v ' warning: .* belongs to root: ' "$1.log"
+	grep -v ' warning: .*: one process stays root to read it; ' "$1.log"
 }
 
 # start_helper SCRIPT ARGUMENT…: a Python helper of this folder that prints its port. Sets helper_pid, port, url; what it says on
