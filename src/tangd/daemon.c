@@ -32,12 +32,17 @@ static int leave_root(const struct privileges *privileges, const char *folder, s
 {
 	int rc;
 
-	if (privileges->is_root && privileges->keeps_root) {
+	if (privileges->is_barred)
+		log_warning(
+			"%s is out of reach for its owner, the user %u: one process stays root to "
+			"read it; see to the folders above",
+			folder, (unsigned)privileges->uid);
+	else if (privileges->keeps_root)
 		log_warning("%s belongs to root: one process stays root to read it; give it to a "
 			    "user of its own, such as _tang: chown -R _tang: '%s'",
 			    folder, folder);
+	if (privileges->keeps_root)
 		return 0;
-	}
 	rc = privileges_drop(privileges, err);
 	if (rc == 0 && privileges->is_root) {
 		rc = check_folder(folder, err);

@@ -9,6 +9,7 @@
 #include "tang/exchange.h"
 #include "tang/folder.h"
 #include "tangd/keygen.h"
+#include "tangd/modes.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -394,8 +395,10 @@ static int reload(struct keys *keys, unsigned flags, struct error *err)
 	rc = load_settled(keys, &advertised, err);
 	if (rc == 0 && advertised == 0)
 		rc = may_make_pair(keys, flags, err) ? make_first_pair(keys, err) : -ENOKEY;
-	if (rc == 0 && (flags & KEYS_SIGN))
+	if (rc == 0 && (flags & KEYS_SIGN)) {
+		modes_warn(keys->folder_fd, keys->path);
 		rc = sign_all(keys, err);
+	}
 	forget_jwks(keys);
 	return rc;
 }

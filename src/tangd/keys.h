@@ -44,7 +44,7 @@ void keys_free(struct keys **keys);
 int keys_refresh(struct keys *keys, const struct public_keys **public_keys, struct error *err);
 
 enum keys_flags {
-	KEYS_SIGN = 1 << 0,   /* sign the advertisements, and tell of files that are of no use */
+	KEYS_SIGN = 1 << 0,   /* sign the advertisements, and tell what is wrong with files */
 	KEYS_CREATE = 1 << 1, /* make a pair of keys if none is advertised; else that is -ENOKEY */
 	KEYS_SERVED =
 		1

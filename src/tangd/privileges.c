@@ -5,13 +5,16 @@
 #include "tang/folder.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <linux/capability.h>
@@ -61,6 +64,50 @@ static void find_beside_root(struct privileges *privileges)
 	privileges->gid = user && user->pw_gid != 0 ? user->pw_gid : NOBODY;
 }
 
+static int refuse(const struct privileges *privileges, int code, struct error *err)
+{
+	return error_set(err, code,
+			 "cannot leave root for the user %u: %s; start the server as that user",
+			 (unsigned)privileges->uid, strerror(-code));
+}
+
+/* Exit status of the child that tries; others are the code of why root cannot be left. */
+enum { IS_OPEN = 0, IS_BARRED = 255 };
+
+/* In a child: whether root can be left here, and the folder as it is then. */
+static int try_to_leave(const struct privileges *privileges, const char *folder)
+{
+	int rc = privileges_drop(privileges, NULL);
+	int fd;
+
+	if (rc < 0)
+		return -rc;
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd >= 0 && openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) >= 0 ? IS_OPEN
+										   : IS_BARRED;
+}
+
+/*
+ * Finds out before anything is opened. A server that stayed in the dark because a folder above is closed would cost more than the one
+ * process that stays root.
+ */
+static int look_ahead(struct privileges *privileges, const char *folder, struct error *err)
+{
+	pid_t child = fork();
+	int status = 0;
+
+	if (child == 0)
+		_exit(try_to_leave(privileges, folder));
+	if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status))
+		return error_set(err, -ECHILD, "cannot find out whether root can be left");
+	status = WEXITSTATUS(status);
+	if (status != IS_OPEN && status != IS_BARRED)
+		return refuse(privileges, -status, err);
+	privileges->is_barred = status == IS_BARRED && !privileges->keeps_root;
+	privileges->keeps_root = privileges->keeps_root || privileges->is_barred;
+	return 0;
+}
+
 int privileges_find(const char *user, const char *folder, struct privileges *privileges,
 		    struct error *err)
 {
@@ -78,6 +125,8 @@ int privileges_find(const char *user, const char *folder, struct privileges *pri
 		find_owner(&st, &found);
 	else
 		find_beside_root(&found);
+	if (rc == 0 && found.is_root && !user)
+		rc = look_ahead(&found, folder, err);
 	if (rc == 0)
 		*privileges = found;
 	return rc;
@@ -144,8 +193,5 @@ int privileges_drop(const struct privileges *privileges, struct error *err)
 		rc = secret_harden_process(NULL);
 	if (rc == 0)
 		rc = end_with_parent(signal_number, parent);
-	if (rc < 0)
-		return error_set(err, rc, "cannot leave root for the user %u: %s",
-				 (unsigned)privileges->uid, strerror(-rc));
-	return 0;
+	return rc < 0 ? refuse(privileges, rc, err) : 0;
 }

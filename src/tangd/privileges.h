@@ -13,7 +13,8 @@ enum { PRIVILEGES_NAME_MAX = 256 };
 /* Zero-initialised: nothing is to be given up. */
 struct privileges {
 	bool is_root; /* root has started us: what follows counts */
-	bool keeps_root; /* the folder belongs to root: only the process that watches and reads it stays so */
+	bool keeps_root; /* the folder is for root to read: only the process that watches and reads it stays so */
+	bool is_barred; /* … since its owner cannot get to it; else it is root's */
 	uid_t uid;
 	gid_t gid;
 	char name
@@ -22,7 +23,7 @@ struct privileges {
 
 /*
  * Finds out as whom to serve the keys in `folder`: as `user`; NULL: as the owner of the folder or, where that is root, as the
- * server's user (tang_server_user()), `nobody` where there is none.
+ * server's user (tang_server_user()), `nobody` where there is none. Whether the owner can get to the folder is tried in a child.
  * Returns 0 with `privileges`; -ENOENT for an unknown user, -EINVAL for root, -EPERM for a user when not root, -errno, with
  * `err` filled.
  */

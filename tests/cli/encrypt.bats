@@ -116,7 +116,7 @@ assert j["clevis"]["tang"]["url"] == sys.argv[2]' "$url"
 	seals_with "$(tang_config "http://localhost:$port")" -y
 	[ -e /proc/net/if_inet6 ] && grep -q ' lo$' /proc/net/if_inet6 || skip "no IPv6 on the loopback"
 	cp -r "$keys" keys
-	start_tangd keys -a ::1
+	listen_on=::1 start_tangd keys
 	seals_with "$(tang_config "http://[::1]:$port")" -y
 }
 

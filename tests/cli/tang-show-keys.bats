@@ -42,7 +42,7 @@ shows() {
 }
 
 @test "an IPv6 address, in brackets or alone" {
-	start_tangd "$keys" -a ::1 2>/dev/null || skip "no IPv6"
+	listen_on=::1 start_tangd "$keys" 2>/dev/null || skip "no IPv6"
 	shows "$thumbprint" "[::1]:$port"
 	call tang_show_keys ::1 --timeout 1
 	[ "$status" = 7 ]

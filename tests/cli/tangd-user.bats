@@ -131,13 +131,29 @@ user_of() {
 	fails 1 "only root can become the user 'daemon'"
 }
 
-@test "a folder that its owner cannot reach is told before anybody is served" {
+@test "a folder that its owner cannot reach: told, served all the same, and but for one process nobody is root" {
+	local pid
+	mkdir -m 0700 closed
+	chown 12345:23456 keys
+	mv keys closed/
+	start_tangd closed/keys
+	supervisor=$tangd_pid
+	eventually opens_new
+	[ "$(grep -c 'tangd: warning: closed/keys is out of reach for its owner, the user 12345: one process stays root to read it' closed/keys.log)" = 1 ]
+	[ "$(stat -c '%u:%g %a' closed/keys/*.jwk | uniq)" = '12345:23456 440' ]
+	[ "$(children front | wc -l)" = 1 ] && [ "$(children keys | wc -l)" = "$(nproc)" ]
+	for pid in $(children front) $(children keys); do is "$pid" 12345 23456; done
+}
+
+@test "a folder that the user who is named cannot reach: refused before anybody is served" {
+	local daemon
+	daemon=$(user_of daemon 3)
+	[ -n "$daemon" ] || skip "no user daemon"
 	mkdir -m 0700 closed
 	mv keys closed/
-	chown 12345:12345 closed/keys
-	call tangd -l -a 127.0.0.1 -p 0 closed/keys
+	call tangd -l -a 127.0.0.1 -p 0 --user=daemon closed/keys
 	[ "$status" = 1 ]
-	[[ ${stderr_lines[-1]} == *"as the user 12345: Error calling stat() on path: closed/keys: Permission denied" ]]
+	[[ ${stderr_lines[-1]} == *"as the user $daemon: Error calling stat() on path: closed/keys: Permission denied" ]]
 }
 
 @test "not started by root: nobody is root, nothing is told of it" {

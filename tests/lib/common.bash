@@ -227,21 +227,22 @@ keys_of_alg() {
 	(cd "$1" && grep -l "\"alg\":\"$2\"" ./*.jwk | sed 's|^\./||')
 }
 
-# start_tangd FOLDER [OPTION…]: listens on a free loopback port. Sets tangd_pid, port, url; the log is FOLDER.log.
+# start_tangd FOLDER [OPTION…]: listens on a free port of loopback, or of the address $listen_on. Sets tangd_pid, port, url; the log is FOLDER.log.
 start_tangd() {
 	local folder=$1
 	shift
 	: >"$folder.log" # of an earlier one: its port is not ours
-	"$TANGD" -l -a 127.0.0.1 -p 0 "$@" "$folder" >/dev/null 2>>"$folder.log" 3>&- </dev/null &
+	"$TANGD" -l -a "${listen_on:-127.0.0.1}" -p 0 "$@" "$folder" >/dev/null 2>>"$folder.log" 3>&- </dev/null &
 	tangd_pid=$!
 	started+=("$tangd_pid")
 	port=$(wait_for_line "$folder.log" 's/^Listening on .*:\([0-9]*\)$/\1/p' "$tangd_pid")
 	url=http://127.0.0.1:$port
 }
 
-# log_of FOLDER: what the server of start_tangd has logged, but for the warning that the folder is root's: it is where root runs the tests.
+# log_of FOLDER: what the server of start_tangd has logged, but for the warning that only root can read the folder: that is so where root
+# runs the tests.
 log_of() {
-	grep -v ' warning: .* belongs to root: ' "$1.log"
+	grep -v ' warning: .*: one process stays root to read it; ' "$1.log"
 }
 
 # start_helper SCRIPT ARGUMENT…: a Python helper of this folder that prints its port. Sets helper_pid, port, url; what it says on

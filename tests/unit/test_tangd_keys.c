@@ -579,6 +579,64 @@ static void test_folder_that_changes_while_it_is_read_is_seen_as_it_was_at_one_m
 	assert_true(whole > 0);
 }
 
+static size_t lines_with(const char *text, const char *part)
+{
+	size_t count = 0;
+
+	for (const char *at = text; (at = strstr(at, part)); at++)
+		count++;
+	return count;
+}
+
+/* Each key that is open to everybody is told with what to type; those that are not, are not. */
+static void test_modes_that_are_too_open_are_told(void **state)
+{
+	static const struct {
+		const char *name;
+		mode_t mode;
+		const char *said; /* NULL: nothing */
+	} rows[] = {
+		{"closed.jwk", 0440, NULL},
+		{".hidden.jwk", 0640, NULL},
+		{"read.jwk", 0444, "read.jwk' is open to everybody (mode 0444): chmod o-rwx '"},
+		{"written.jwk", 0602,
+		 "written.jwk' is open to everybody (mode 0602): chmod o-rwx '"},
+		{".rotated.jwk", 0644, ".rotated.jwk' is open to everybody (mode 0644): "},
+		{"no-key", 0666, NULL},
+	};
+	const struct public_keys *side = NULL;
+	char *text;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		json_decref(key_make(&folder, rows[i].name, "{'alg':'ES256'}"));
+		assert_int_equal(fchmodat(folder.fd, rows[i].name, rows[i].mode, 0), 0);
+	}
+	/* A link is as open as what it leads to, as the files of a mounted Secret are. */
+	assert_int_equal(symlinkat("no-key", folder.fd, "link.jwk"), 0);
+	assert_int_equal(symlinkat("closed.jwk", folder.fd, "other.jwk"), 0);
+	text = refresh_loudly(&side);
+	for (size_t i = 0; i < COUNT(rows); i++)
+		unit_check(!rows[i].said || lines_with(text, rows[i].said) == 1, rows[i].name);
+	assert_int_equal(lines_with(text, "link.jwk' is open to everybody (mode 0666)"), 1);
+	assert_int_equal(lines_with(text, "warning: "), 4);
+	free(text);
+}
+
+static void test_a_folder_that_everybody_can_write_is_told(void **state)
+{
+	const struct public_keys *side = NULL;
+	char *text;
+
+	(void)state;
+	assert_int_equal(fchmod(folder.fd, 0757), 0);
+	text = refresh_loudly(&side);
+	assert_non_null(strstr(text, "everybody can write to the folder '"));
+	assert_non_null(strstr(text, "(mode 0757): chmod o-w '"));
+	assert_int_equal(lines_with(text, "warning: "), 1);
+	free(text);
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, open_folder, close_folder)
 
 int main(int argc, char *argv[])
@@ -603,6 +661,8 @@ int main(int argc, char *argv[])
 		CASE(test_keygen_takes_names_and_overwrites_nothing),
 		CASE(test_keygen_refuses_names_that_are_no_file_of_the_folder),
 		CASE(test_keygen_keeps_the_mode_whatever_the_umask),
+		CASE(test_modes_that_are_too_open_are_told),
+		CASE(test_a_folder_that_everybody_can_write_is_told),
 	};
 
 	unit_begin(argc, argv);

@@ -30,7 +30,8 @@ enum {
 	HAS_GROUPS,
 	IS_DUMPABLE,
 	LIVES_ON,
-	IS_CAPABLE
+	IS_CAPABLE,
+	NOT_NOTICED
 };
 
 static void need_root(void)
@@ -123,17 +124,27 @@ static int cannot_leave(void *arg)
 	struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
 	const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
 
-	(void)arg;
+	struct privileges found;
+
 	if (syscall(SYS_capset, &header, none) != 0)
 		return NOT_DROPPED;
+	/* Known at once, not only when a process has opened the sockets and is to drop it. */
+	if (privileges_find(NULL, arg, &found, NULL) != -EPERM)
+		return NOT_NOTICED;
 	return privileges_drop(&stranger, NULL) == -EPERM ? AS_IT_SHOULD : NOT_DROPPED;
 }
 
 static void test_root_that_cannot_be_left_is_an_error(void **state)
 {
+	struct folder folder;
+
 	(void)state;
 	need_root();
-	assert_int_equal(unit_in_child(cannot_leave, NULL), AS_IT_SHOULD);
+	folder_make(&folder);
+	assert_int_equal(unit_in_child(cannot_leave, folder.path), AS_IT_SHOULD);
+	assert_int_equal(chown(folder.path, USER, GROUP), 0);
+	assert_int_equal(unit_in_child(cannot_leave, folder.path), AS_IT_SHOULD);
+	folder_remove(&folder);
 }
 
 static void test_nothing_is_done_where_root_did_not_start_us(void **state)
@@ -187,6 +198,29 @@ static void test_a_folder_of_root_is_read_by_root_and_served_by_nobody_like_that
 	folder_remove(&folder);
 }
 
+static void test_an_owner_who_cannot_get_there_leaves_the_reading_to_root(void **state)
+{
+	struct folder folder;
+	struct privileges found;
+	char inner[80];
+
+	(void)state;
+	need_root();
+	folder_make(&folder);
+	(void)snprintf(inner, sizeof(inner), "%s/inner", folder.path);
+	assert_int_equal(mkdir(inner, 0700), 0);
+	assert_int_equal(chown(inner, USER, GROUP), 0);
+	for (mode_t mode = 0700; mode <= 0701; mode++) {
+		assert_int_equal(chmod(folder.path, mode), 0);
+		assert_int_equal(privileges_find(NULL, inner, &found, NULL), 0);
+		assert_int_equal(found.is_barred, mode == 0700);
+		assert_int_equal(found.keeps_root, mode == 0700);
+		assert_int_equal(found.uid, USER);
+	}
+	assert_int_equal(rmdir(inner), 0);
+	folder_remove(&folder);
+}
+
 static void test_users_that_cannot_be(void **state)
 {
 	struct folder folder;
@@ -213,6 +247,7 @@ int main(int argc, char *argv[])
 		cmocka_unit_test(test_the_owner_of_the_folder_counts),
 		cmocka_unit_test(
 			test_a_folder_of_root_is_read_by_root_and_served_by_nobody_like_that),
+		cmocka_unit_test(test_an_owner_who_cannot_get_there_leaves_the_reading_to_root),
 		cmocka_unit_test(test_users_that_cannot_be),
 	};
 
