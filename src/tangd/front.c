@@ -218,13 +218,19 @@ bool front_begin(const struct front *front, const char *method, const char *targ
 	struct route route;
 	struct error err = {0};
 	JSON_AUTO json_t *jwk = NULL;
+	int rc;
 
 	memset(answer, 0, sizeof(*answer));
 	memset(request, 0, sizeof(*request));
 	answer->status = check_head(front, method, target, body_size, &route);
 	if (answer->status)
 		return true;
-	if (front->refresh(front->keys, &keys, &err) < 0) {
+	rc = front->refresh(front->keys, &keys, &err);
+	if (rc == -EAGAIN) {
+		front_shed(answer);
+		return true;
+	}
+	if (rc < 0) {
 		log_error("%s", err.text);
 		answer->status = INTERNAL_ERROR;
 		return true;

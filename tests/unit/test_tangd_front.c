@@ -603,6 +603,28 @@ static void test_failures_of_the_key_side_become_statuses(void **state)
 	free(body);
 }
 
+static int refresh_later(void *arg, const struct public_keys **side, struct error *err)
+{
+	(void)arg;
+	(void)side;
+	return error_set(err, -EAGAIN, "there are no keys for the moment");
+}
+
+/* A failure says that somebody must act; this passes by itself. */
+static void test_keys_that_are_gone_for_a_moment_are_asked_for_again(void **state)
+{
+	struct answer answer;
+
+	(void)state;
+	front.refresh = refresh_later;
+	ask("GET", "/adv", NULL, &answer);
+	assert_int_equal(answer.status, 503);
+	assert_true(answer.retry_after > 0);
+	assert_null(answer.body);
+	assert_int_equal(status_of("POST", "/rec/abc", "{}"), 503);
+	assert_int_equal(status_of("GET", "/other", NULL), 404);
+}
+
 /* Sends `text` to a server and reads until it closes or 300 ms are quiet. */
 static size_t converse(const struct server *server, const char *text, char *buffer, size_t size)
 {
@@ -733,6 +755,7 @@ int main(int argc, char *argv[])
 		CASE(test_endpoint_stands_before_every_path),
 		CASE_EMPTY(test_folder_with_exchange_keys_alone_answers_500),
 		CASE_EMPTY(test_folder_that_went_away_answers_500),
+		CASE_EMPTY(test_keys_that_are_gone_for_a_moment_are_asked_for_again),
 		CASE_EMPTY(test_first_request_of_either_kind_makes_keys),
 		CASE_EMPTY(test_signing_key_alone_is_advertised_alone),
 		CASE(test_failures_of_the_key_side_become_statuses),
