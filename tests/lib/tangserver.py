@@ -207,7 +207,12 @@ class Server:
             child.wait()
         if self.process and self.process.poll() is None:
             self.process.terminate()
-            check(self.process.wait(PATIENCE_S) == 0, "the server ended with", self.process.returncode)
+            try:
+                self.process.wait(PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+            check(self.process.returncode == 0, "the server ended with", self.process.returncode)
 
     def __enter__(self):
         return self
