@@ -161,6 +161,8 @@ void front_finish(const struct key_reply *reply, struct answer *answer)
 		answer->status = INTERNAL_ERROR;
 	else if (reply->status != 0)
 		answer->status = status_of(reply->status);
+	else if (!jose_curve((int)reply->y.curve))
+		answer->status = INTERNAL_ERROR;
 	else
 		answer_point(&reply->y, answer);
 }

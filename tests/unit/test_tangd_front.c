@@ -584,17 +584,21 @@ static void test_failures_of_the_key_side_become_statuses(void **state)
 	static const struct {
 		uint32_t version;
 		int32_t code;
+		int curve;
 		unsigned status;
 	} rows[] = {
-		{MESSAGE_VERSION, -EINVAL, 400}, {MESSAGE_VERSION, -ENOENT, 403},
-		{MESSAGE_VERSION, -EIO, 500},	 {MESSAGE_VERSION, 1, 500},
-		{MESSAGE_VERSION + 1, 0, 500},
+		{MESSAGE_VERSION, -EINVAL, 0, 400}, {MESSAGE_VERSION, -ENOENT, 0, 403},
+		{MESSAGE_VERSION, -EIO, 0, 500},    {MESSAGE_VERSION, 1, 0, 500},
+		{MESSAGE_VERSION + 1, 0, 0, 500},   {MESSAGE_VERSION, 0, JOSE_CURVES, 500},
+		{MESSAGE_VERSION, 0, -1, 500},
 	};
 	char *body = good_body("P-521");
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct key_reply reply = {.version = rows[i].version, .status = rows[i].code};
+		struct key_reply reply = {.version = rows[i].version,
+					  .status = rows[i].code,
+					  .y.curve = (enum jose_curve_id)rows[i].curve};
 
 		front = (struct front){"", refresh_global, reply_strangely, &reply};
 		assert_int_equal(status_of("POST", target_of("/rec/%", EXCHANGE, JOSE_S256), body),
