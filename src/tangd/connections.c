@@ -107,15 +107,31 @@ static void end(struct connection *connection)
 	(void)shutdown(connection->fd, SHUT_RDWR);
 }
 
-/* The address that has most of those that are idle, and of these the one that has been so longest. */
+/* What the peer has sent and nobody has read yet: 0 for its end, negative for nothing. */
+static ssize_t look_at_unread(const struct connection *connection)
+{
+	char byte;
+
+	return recv(connection->fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT);
+}
+
+/*
+ * The address that has most of those that are idle, and of these the one that has been so longest. Where many come at once, most have asked
+ * already, and only their turn to be read has not come: they are at work.
+ */
 static struct connection *find_victim(struct connections *connections)
 {
 	struct connection *found = NULL;
+	struct connection *next;
 
-	for (struct connection *c = connections->idle.behind; c != &connections->idle;
-	     c = c->behind) {
-		if (!c->ended && (!found || connections->of_address[c->address] >
-						    connections->of_address[found->address]))
+	for (struct connection *c = connections->idle.behind; c != &connections->idle; c = next) {
+		next = c->behind;
+		if (c->ended || (found && connections->of_address[c->address] <=
+						  connections->of_address[found->address]))
+			continue;
+		if (look_at_unread(c) > 0)
+			connections_begin(connections, c);
+		else
 			found = c;
 	}
 	return found;
@@ -194,13 +210,6 @@ static void sweep_ring(struct connection *ring)
 			end(c);
 }
 
-static bool peer_has_ended(const struct connection *connection)
-{
-	char byte;
-
-	return recv(connection->fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT) == 0;
-}
-
 /*
  * Where the end came together with the last bytes, the HTTP library, which is told of changes only, has taken both for one: it is told
  * again. What it has read is still answered.
@@ -209,7 +218,7 @@ static void tell_ends(const struct connection *ring, int64_t time_ms)
 {
 	for (struct connection *c = ring->before;
 	     c != ring && deadline_left_ms(c->until) > time_ms - YOUNG_MS; c = c->before)
-		if (!c->ended && peer_has_ended(c))
+		if (!c->ended && look_at_unread(c) == 0)
 			(void)shutdown(c->fd, SHUT_RD);
 }
 

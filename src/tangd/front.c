@@ -168,6 +168,8 @@ void front_finish(const struct key_reply *reply, struct answer *answer)
 		answer->status = INTERNAL_ERROR;
 	else if (reply->status != 0)
 		answer->status = status_of(reply->status);
+	else if (!jose_curve((int)reply->y.curve))
+		answer->status = INTERNAL_ERROR;
 	else
 		answer_point(&reply->y, answer);
 }
@@ -224,8 +226,16 @@ static const struct public_keys *current_keys(const struct front *front, struct 
 	const struct public_keys *keys = NULL;
 	struct error err = {0};
 
-	if (front->refresh(front->keys, &keys, &err) == 0)
+	enum counts_kind kind = answer->kind;
+	int rc = front->refresh(front->keys, &keys, &err);
+
+	if (rc == 0)
 		return keys;
+	if (rc == -EAGAIN) {
+		front_shed(answer);
+		answer->kind = kind;
+		return NULL;
+	}
 	log_error("%s", err.text);
 	answer->status = INTERNAL_ERROR;
 	return NULL;

@@ -14,7 +14,7 @@ enum { FRONT_TARGET_MAX = 4095, FRONT_BODY_MAX = 65535 };
 
 struct front {
 	const char *endpoint; /* path prefix without slashes around it, "" for none */
-	/* The way to the public side of the keys: it is valid until the next call. */
+	/* The way to the public side of the keys: it is valid until the next call. -EAGAIN: they will be there in a moment. */
 	int (*refresh)(void *keys, const struct public_keys **public_keys, struct error *err);
 	/* The way to the private keys, where they are in this process; NULL: see front_begin(). */
 	void (*exchange)(void *keys, const struct key_request *request, struct key_reply *reply);

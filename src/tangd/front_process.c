@@ -21,8 +21,8 @@ enum { DRAIN_MS = 3000 };
 /* How long a request waits for new keys when something happened in their folder: longer than they take to be read. */
 enum { CHANGE_MS = 1000 };
 
-/* How long to wait for keys before the first connection is accepted. */
-enum { FIRST_KEYS_MS = 3000 };
+/* How long to wait for keys before the first connection is accepted; and how long a request does where those that held them have died. */
+enum { NO_KEYS_MS = 3000 };
 
 struct state {
 	struct front front;
@@ -32,19 +32,29 @@ struct state {
 	int watch;
 	bool changing; /* something happened in the folder: new keys may be on their way … */
 	struct deadline change; /* … and are waited for until then */
+	bool served;		/* there were keys */
 	uint64_t gave_way;	/* of the connections, as far as it is counted */
 	uint64_t lost_lines;	/* of the log, the same */
 	bool draining;
 	struct deadline drained;
 };
 
-/* The supervisor is asked for keys; until it has some there are none. */
+/* Until the supervisor has some there are none; and none for a while where the processes that held them have died. */
 static int current_side(void *arg, const struct public_keys **side, struct error *err)
 {
 	const struct state *state = arg;
 
 	*side = channels_side(state->front.channels);
-	return *side ? 0 : error_set(err, -ENOENT, "there are no keys to serve yet");
+	return *side ? 0
+		     : error_set(err, state->served ? -EAGAIN : -ENOENT,
+				 "there are no keys to serve yet");
+}
+
+static void begin_change(struct state *state, int most_ms)
+{
+	if (!state->changing)
+		state->change = deadline_in_ms(most_ms);
+	state->changing = true;
 }
 
 /* Looked at before each request: what was done to the folder before it came counts for it. */
@@ -53,11 +63,10 @@ static bool is_changing(void *arg)
 	struct state *state = arg;
 	char events[4096];
 
-	if (state->watch >= 0 && read(state->watch, events, sizeof(events)) > 0) {
-		if (!state->changing)
-			state->change = deadline_in_ms(CHANGE_MS);
-		state->changing = true;
-	}
+	if (state->watch >= 0 && read(state->watch, events, sizeof(events)) > 0)
+		begin_change(state, CHANGE_MS);
+	if (state->served && !channels_side(state->front.channels))
+		begin_change(state, NO_KEYS_MS);
 	return state->changing;
 }
 
@@ -81,6 +90,8 @@ static void take_orders(struct state *state)
 	       1) {
 		if (channels_add(state->front.channels, fds[0], fds[1], fds[2], &err) < 0)
 			log_error("%s", err.text);
+		else
+			state->served = true;
 		end_change(state);
 	}
 	if (rc == -EAGAIN || rc == -EINTR)
@@ -238,7 +249,7 @@ int front_process_run(const struct front_process *process)
 	if (begin(process, &tls) < 0)
 		return EXIT_FAILURE;
 	/* Those who connect meanwhile wait for the first keys with us. */
-	(void)poll(&first, 1, FIRST_KEYS_MS);
+	(void)poll(&first, 1, NO_KEYS_MS);
 	rc = start(&state, process, &tls);
 	tls_free(&tls);
 	if (rc == 0 && lock_in(process->counts) == 0)

@@ -377,7 +377,7 @@ static bool find_answer(struct http_server *server, const char *method, struct r
 
 	if (request->progress == WAITING || request->progress == HELD)
 		return false;
-	if (request->progress == BEGUN && !request->was_held && front->is_changing &&
+	if (request->progress != ANSWERED && !request->was_held && front->is_changing &&
 	    front->is_changing(front->keys)) {
 		hold(server, request);
 		return false;

@@ -254,16 +254,34 @@ holds() {
 	END
 }
 
-@test "the memory of a front holds no private part of a key while it serves, that of a keys process does" {
+needs_memory() {
 	[ "$(id -u)" = 0 ] || skip "only root may look into processes that are not dumpable"
 	! is_sanitized "$TANGD" || skip "the sanitizers' own memory is too large to be searched"
-	local i pid
-	for i in 1 2 3; do opens_jwe; done
-	for pid in "$(children front)" "$supervisor"; do
-		run holds "$pid"
-		[ "$status" = 3 ]
-	done
-	for pid in $(children keys); do holds "$pid"; done
+}
+
+@test "the memory of a front holds no private part of a key while it serves, that of a keys process does" {
+	needs_memory
+	search() {
+		local pid
+		for pid in "$(children front)" "$supervisor"; do
+			run holds "$pid"
+			[ "$status" = 3 ] || return 1
+		done
+		for pid in $(children keys); do holds "$pid" || return 1; done
+	}
+	load_while search
+	[ "$(<failed)" = 0 ]
+	search
+}
+
+@test "where a front keeps a key on purpose, the search finds it" {
+	needs_memory
+	TANGD=${TANGD_KEY_IN_FRONT:-$top/build/tests/planted/tangd-key-in-front} start_tangd keys
+	supervisor=${started[-1]}
+	[ "$(status_of "$url/adv")" = 200 ]
+	holds "$(children front)"
+	run holds "$supervisor"
+	[ "$status" = 3 ]
 }
 
 @test "nobody but root looks into them: not dumpable, no new privileges, and what the kernel has of a sandbox" {

@@ -40,6 +40,13 @@ def request(method, path, body=None, *fields, version="1.1"):
     return "\r\n".join(lines + ["", ""]).encode("latin-1") + (body or b"")
 
 
+def is_ready(end, for_writing=False, seconds=PATIENCE_S):
+    """Whether it can be read from or written to, or is at its end, within the time. Its number may be large: select(2) will not do."""
+    poll = select.poll()
+    poll.register(end, select.POLLOUT if for_writing else select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
+
+
 class Answer:
     def __init__(self, status, headers, body):
         self.status, self.headers, self.body = status, headers, body
@@ -58,14 +65,14 @@ class Connection:
         """Sends all of it, or as much as the server takes before it closes the connection."""
         try:
             while data:
-                check(select.select([], [self.writer], [], PATIENCE_S)[1], "the server takes nothing more")
+                check(is_ready(self.writer, True), "the server takes nothing more")
                 data = data[os.write(self.writer.fileno(), data[:4096]):]
         except (BrokenPipeError, ConnectionResetError):
             pass
 
     def read_some(self):
         """Takes more bytes into the buffer; False at the end."""
-        check(select.select([self.reader], [], [], PATIENCE_S)[0], "no answer, and no end either; so far:", self.buffer[:200])
+        check(is_ready(self.reader), "no answer, and no end either; so far:", self.buffer[:200])
         try:
             got = os.read(self.reader.fileno(), 65536)
         except ConnectionResetError:
@@ -122,8 +129,8 @@ class Server:
 
     FORMS = ("pipes", "stdin", "standalone", "daemon")
 
-    def __init__(self, form, folder, *options, user=None, environment=None, program=TANGD, ready=True):
-        self.form, self.folder, self.options, self.user, self.program = form, folder, options, user, program
+    def __init__(self, form, folder, *options, user=None, environment=None, before=(), ready=True):
+        self.form, self.folder, self.options, self.user, self.before = form, folder, options, user, before
         self.environment = {**os.environ, **(environment or {})}
         self.log_file = tempfile.NamedTemporaryFile(dir=".", prefix=folder.replace("/", "-") + "-", suffix=".log", delete=False)
         self.children, self.process, self.address = [], None, None
@@ -136,11 +143,11 @@ class Server:
         elif form == "daemon":
             self.start_as_service(ready)
 
-    def spawn(self, *arguments, before=(), **more):
+    def spawn(self, *arguments, **more):
         if self.user is not None:
             more.update(user=self.user, group=self.user, extra_groups=[])
         more = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "env": self.environment, **more}
-        return subprocess.Popen([*before, self.program, *arguments, *self.options, self.folder], stderr=self.log_file, **more)
+        return subprocess.Popen([*self.before, TANGD, *arguments, *self.options, self.folder], stderr=self.log_file, **more)
 
     def start_as_service(self, ready):
         """As systemd does for a socket unit with Accept=no and a service of Type=notify (sd_listen_fds(3), sd_notify(3))."""
@@ -151,8 +158,8 @@ class Server:
         os.chmod(name, 0o777)
         told.settimeout(PATIENCE_S)
         self.environment.update(LISTEN_FDS="1", NOTIFY_SOCKET=os.path.abspath(name))
-        self.process = self.spawn("-l", before=["sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh"], pass_fds=(3,),
-                                  preexec_fn=lambda: os.dup2(listener.fileno(), 3))
+        self.before = (*self.before, "sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh")
+        self.process = self.spawn("-l", pass_fds=(3,), preexec_fn=lambda: os.dup2(listener.fileno(), 3))
         self.address = listener.getsockname()
         listener.close()
         while ready and b"READY=1" not in told.recv(1000):
@@ -200,7 +207,12 @@ class Server:
             child.wait()
         if self.process and self.process.poll() is None:
             self.process.terminate()
-            check(self.process.wait(PATIENCE_S) == 0, "the server ended with", self.process.returncode)
+            try:
+                self.process.wait(PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+            check(self.process.returncode == 0, "the server ended with", self.process.returncode)
 
     def __enter__(self):
         return self

@@ -121,6 +121,23 @@ static void test_where_all_are_at_work_the_new_one_is_told_to_come_again(void **
 	assert_false(connections_is_surplus(NULL));
 }
 
+/* Where many come at once, that somebody has asked is not known before he is read. */
+static void test_one_that_has_asked_is_at_work_before_it_is_read(void **state)
+{
+	(void)state;
+	for (int i = 0; i < MOST; i++)
+		(void)connect_from(i, "10.0.0.2");
+	for (int i = 0; i < MOST - 1; i++)
+		assert_int_equal(send(clients[i].peer, "G", 1, 0), 1);
+	assert_false(connections_is_surplus(connect_from(MOST, "10.0.0.3")->connection));
+	for (int i = 0; i < MOST - 1; i++)
+		assert_false(is_shut(&clients[i]));
+	assert_true(is_shut(&clients[MOST - 1]));
+	assert_int_equal(send(clients[MOST].peer, "G", 1, 0), 1);
+	assert_true(connections_is_surplus(connect_from(MOST + 1, "10.0.0.3")->connection));
+	assert_false(is_shut(&clients[MOST]));
+}
+
 static void test_a_request_has_an_absolute_time(void **state)
 {
 	(void)state;
@@ -199,6 +216,7 @@ int main(int argc, char *argv[])
 	static const struct CMUnitTest tests[] = {
 		CASE(test_the_busiest_address_gives_way_with_its_oldest_idle_one),
 		CASE(test_where_all_are_at_work_the_new_one_is_told_to_come_again),
+		CASE(test_one_that_has_asked_is_at_work_before_it_is_read),
 		CASE(test_a_request_has_an_absolute_time),
 		CASE(test_an_idle_connection_has_another_time_that_each_answer_begins_anew),
 		CASE(test_an_end_that_came_with_the_last_bytes_is_told_once_more),

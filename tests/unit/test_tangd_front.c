@@ -584,23 +584,49 @@ static void test_failures_of_the_key_side_become_statuses(void **state)
 	static const struct {
 		uint32_t version;
 		int32_t code;
+		int curve;
 		unsigned status;
 	} rows[] = {
-		{MESSAGE_VERSION, -EINVAL, 400}, {MESSAGE_VERSION, -ENOENT, 403},
-		{MESSAGE_VERSION, -EIO, 500},	 {MESSAGE_VERSION, 1, 500},
-		{MESSAGE_VERSION + 1, 0, 500},
+		{MESSAGE_VERSION, -EINVAL, 0, 400}, {MESSAGE_VERSION, -ENOENT, 0, 403},
+		{MESSAGE_VERSION, -EIO, 0, 500},    {MESSAGE_VERSION, 1, 0, 500},
+		{MESSAGE_VERSION + 1, 0, 0, 500},   {MESSAGE_VERSION, 0, JOSE_CURVES, 500},
+		{MESSAGE_VERSION, 0, -1, 500},
 	};
 	char *body = good_body("P-521");
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct key_reply reply = {.version = rows[i].version, .status = rows[i].code};
+		struct key_reply reply = {.version = rows[i].version,
+					  .status = rows[i].code,
+					  .y.curve = (enum jose_curve_id)rows[i].curve};
 
 		front = (struct front){"", refresh_global, reply_strangely, &reply};
 		assert_int_equal(status_of("POST", target_of("/rec/%", EXCHANGE, JOSE_S256), body),
 				 rows[i].status);
 	}
 	free(body);
+}
+
+static int refresh_later(void *arg, const struct public_keys **side, struct error *err)
+{
+	(void)arg;
+	(void)side;
+	return error_set(err, -EAGAIN, "there are no keys for the moment");
+}
+
+/* A failure says that somebody must act; this passes by itself. */
+static void test_keys_that_are_gone_for_a_moment_are_asked_for_again(void **state)
+{
+	struct answer answer;
+
+	(void)state;
+	front.refresh = refresh_later;
+	ask("GET", "/adv", NULL, &answer);
+	assert_int_equal(answer.status, 503);
+	assert_true(answer.retry_after > 0);
+	assert_null(answer.body);
+	assert_int_equal(status_of("POST", "/rec/abc", "{}"), 503);
+	assert_int_equal(status_of("GET", "/other", NULL), 404);
 }
 
 /* Sends `text` to a server and reads until it closes or 300 ms are quiet. */
@@ -759,6 +785,7 @@ int main(int argc, char *argv[])
 		CASE(test_endpoint_stands_before_every_path),
 		CASE_EMPTY(test_folder_with_exchange_keys_alone_answers_500),
 		CASE_EMPTY(test_folder_that_went_away_answers_500),
+		CASE_EMPTY(test_keys_that_are_gone_for_a_moment_are_asked_for_again),
 		CASE_EMPTY(test_first_request_of_either_kind_makes_keys),
 		CASE_EMPTY(test_signing_key_alone_is_advertised_alone),
 		CASE(test_failures_of_the_key_side_become_statuses),
