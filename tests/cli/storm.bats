@@ -103,6 +103,8 @@ start_activate() {
 	grep -qE '^recoveries, fresh .* lost: none$' <<<"$output"
 	grep -qE '^nodes at once: answered 200 +>= +50 +50  met$' <<<"$output"
 	grep -qE '^idle: connections open +>= +50 +50  met$' <<<"$output"
+	[ "$(grep -cE '^ours, -l +50 of 50 open, [0-9.]+ MiB.*, [0-9.]+ KiB a connection' <<<"$output")" = 2 ]
+	grep -qE '^half a request each: MiB +<= +64 +[0-9.]+  (not )?met$' <<<"$output"
 	grep -qE '^recoveries, fresh: times theirs, -l +>= +4 +-  not measured$' <<<"$output"
 }
 
