@@ -144,16 +144,27 @@ static void take_answer(void *request, const struct key_reply *reply)
 		front_finish(reply, &waiting->answer);
 }
 
+/* Where the uses of a generation's keys are counted; the channel's. */
+static int count_uses(void)
+{
+	void *memory = NULL;
+	int fd = counts_share_file(sizeof(struct key_uses), &memory, NULL);
+
+	counts_unshare(memory, sizeof(struct key_uses));
+	FUZZ_CHECK(fd >= 0);
+	return fd;
+}
+
 static void answer_front(const uint8_t *data, size_t size)
 {
 	struct channels *channels = channels_new(take_answer);
-	const struct key_request request = {.version = MESSAGE_VERSION, .key = 1};
+	struct key_request request = {.version = MESSAGE_VERSION, .key = 1};
 	struct waiting waiting = {0};
 	const struct answer *answer = &waiting.answer;
 	int pair[2];
 
 	FUZZ_CHECK(channels && passing_pair(pair) == 0);
-	FUZZ_CHECK(channels_add(channels, dup(side_fd), pair[0], NULL) == 0);
+	FUZZ_CHECK(channels_add(channels, dup(side_fd), pair[0], count_uses(), NULL) == 0);
 	FUZZ_CHECK(channels_send(channels, &request, &waiting) == 0);
 	(void)send(pair[1], data, size, MSG_NOSIGNAL);
 	channels_run(channels);
@@ -216,7 +227,7 @@ static void hand_side(const uint8_t *data, size_t size)
 
 	FUZZ_CHECK(channels && fd >= 0 && passing_pair(pair) == 0);
 	FUZZ_CHECK(write(fd, data, size) == (ssize_t)size);
-	if (channels_add(channels, fd, pair[0], NULL) == 0)
+	if (channels_add(channels, fd, pair[0], count_uses(), NULL) == 0)
 		serve_side(channels);
 	else
 		FUZZ_CHECK(!channels_side(channels));

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A tangd of ours in each of its forms, and connections to it, for tests in Python. TANGD and TANGD_KEYGEN name the programs."""
+import errno
 import os
 import select
 import signal
@@ -100,7 +101,10 @@ class Connection:
     def finish(self):
         """Says that nothing more comes."""
         if isinstance(self.writer, socket.socket):
-            self.writer.shutdown(socket.SHUT_WR)
+            try:
+                self.writer.shutdown(socket.SHUT_WR)
+            except OSError as error:  # the server has ended it already
+                check(error.errno == errno.ENOTCONN, "cannot end a connection:", error)
         else:
             self.writer.close()
 
