@@ -22,13 +22,12 @@ struct net_tls {
 struct net_request {
 	const char *method; /* GET or POST */
 	const char *url;    /* http:// or https:// */
-	const char *
-		socket; /* path of a UNIX socket, which is connected to in place of the host; NULL: none */
 	struct net_tls tls;
 	const char *content_type; /* with a body */
 	const void *body;	  /* NULL for none */
 	size_t body_size;	  /* bytes */
 	size_t reply_max;	  /* bytes of the reply's body that are accepted */
+	const char *socket;	  /* path of a UNIX socket, in place of the host; NULL: none */
 };
 
 struct net_reply {
