@@ -181,7 +181,7 @@ well() {
 	start_tls_tangd
 	recover_for 5 60 3>&- &
 	local loading=$!
-	recovers() { grep -q 'POST /rec/.* => 200' keys.log; }
+	recovers() { grep -q '^127.0.0.1 POST /rec/.* => 200' keys.log; }
 	eventually recovers
 	kill -TERM "$supervisor"
 	wait "$supervisor"
