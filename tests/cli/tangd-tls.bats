@@ -318,6 +318,17 @@ holds() {
 	done
 }
 
+@test "the memory of secrets is locked in each process that has some" {
+	! is_sanitized "$TANGD" || skip "the sanitizers lock no memory"
+	[ "$(ulimit -l)" = unlimited ] || [ "$(ulimit -l)" -ge 1024 ] || skip "no memory may be locked"
+	local pid
+	start_tls_tangd
+	opens_what_it_seals
+	for pid in "$supervisor" $(children front) $(children keys); do
+		[ "$(awk '/^VmLck:/ { print $2 }' "/proc/$pid/status")" -gt 0 ]
+	done
+}
+
 @test "a key of TLS that only root can read is read before root is left" {
 	[ "$(id -u)" = 0 ] || skip "only root can become somebody else"
 	local place
