@@ -2,6 +2,7 @@
 #include "tangd/keys_process.h"
 
 #include "base/log.h"
+#include "base/secret.h"
 #include "tangd/keys.h"
 #include "tangd/passing.h"
 #include "tangd/sandbox.h"
@@ -134,7 +135,11 @@ int keys_process_run(const struct keys_process *process)
 {
 	struct keys *keys = NULL;
 	struct error err = {0};
-	int rc = process->count <= CHANNELS_MAX ? keys_open(process->folder, &keys, &err) : -E2BIG;
+	int rc;
+
+	/* The supervisor has secrets of its own where it speaks TLS. */
+	secret_after_fork();
+	rc = process->count <= CHANNELS_MAX ? keys_open(process->folder, &keys, &err) : -E2BIG;
 
 	if (rc < 0 && (process->flags & KEYS_SIGN))
 		log_error("%s", err.text);

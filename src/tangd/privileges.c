@@ -79,12 +79,13 @@ static int try_to_leave(const struct privileges *privileges, const char *folder)
 {
 	int rc = privileges_drop(privileges, NULL);
 	int fd;
+	int inside;
 
 	if (rc < 0)
 		return -rc;
 	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd >= 0 && openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) >= 0 ? IS_OPEN
-										   : IS_BARRED;
+	inside = fd < 0 ? -1 : openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return inside < 0 ? IS_BARRED : IS_OPEN;
 }
 
 /*

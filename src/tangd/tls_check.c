@@ -18,6 +18,7 @@
 #include <openssl/x509.h>
 
 /* Asked for only where the key is encrypted. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): the type is OpenSSL's */
 static int no_passphrase(char *buffer, int size, int writing, void *asked)
 {
 	(void)buffer;

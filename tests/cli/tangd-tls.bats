@@ -19,9 +19,9 @@ prepare() {
 	make_keys keys
 }
 
-# start_tls_tangd [OPTION…]: as start_tangd, over TLS, and on the UNIX socket `plain` too.
+# start_tls_tangd: as start_tangd, over TLS, and on the UNIX socket `plain` too.
 start_tls_tangd() {
-	start_tangd keys -a "$PWD/plain" --tls-cert="$certificates/good.pem" --tls-key="$certificates/good.key" "$@"
+	start_tangd keys -a "$PWD/plain" --tls-cert="$certificates/good.pem" --tls-key="$certificates/good.key"
 	supervisor=$tangd_pid
 	url=https://127.0.0.1:$port
 }
@@ -50,9 +50,9 @@ is_served() {
 	[ "$(ask -o /dev/null -w '%{http_code}' "$url/adv")" = 200 ]
 }
 
-# load CLIENTS SECONDS: that many clients, each on a connection of its own that stays open, recover without a pause, each a point of
+# recover_for CLIENTS SECONDS: that many clients, each on a connection of its own that stays open, recover without a pause, each a point of
 # its own, and know what must come. How many were answered right is in `answered`, what else happened in `failed`.
-load() {
+recover_for() {
 	"$python" - "$port" "$certificates/ca.pem" "$@" <<-'END'
 		import base64, hashlib, http.client, json, socket, ssl, sys, threading, time
 		port, authority, clients, seconds = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
@@ -102,7 +102,8 @@ load() {
 well() {
 	local each all
 	read -r each all <answered
-	[ ! -s failed ] && [ "$each" = "$1" ] && [ "$all" -gt $((2 * $1)) ] || { cat failed answered && return 1; }
+	cat failed answered
+	[ ! -s failed ] && [ "$each" = "$1" ] && [ "$all" -gt $((2 * $1)) ]
 	lacks ' ended (' keys.log
 }
 
@@ -154,22 +155,21 @@ well() {
 
 @test "twenty clients recover at once on connections that stay: each gets its own answers" {
 	start_tls_tangd
-	load 20 2
+	recover_for 20 2
 	well 20
 }
 
 @test "keys that change while twenty clients recover: none of them notices" {
 	start_tls_tangd
 	change() {
-		local i
-		for i in {1..8}; do
+		for _ in {1..8}; do
 			"$TANGD_ROTATE_KEYS" -d keys
 			sleep 0.25
 		done
 	}
 	change &
 	local changing=$!
-	load 20 4
+	recover_for 20 4
 	wait "$changing"
 	well 20
 	advertises_new() { [ "$(ask "$url/adv" | signing_thumbprints)" = "$(tang_show_keys keys)" ]; }
@@ -179,9 +179,9 @@ well() {
 
 @test "SIGTERM while clients recover: exit 0, and what was begun gets its answer" {
 	start_tls_tangd
-	load 5 60 3>&- &
+	recover_for 5 60 3>&- &
 	local loading=$!
-	recovers() { grep -q 'POST /rec/.* => 200' keys.log; }
+	recovers() { grep -q '^127.0.0.1 POST /rec/.* => 200' keys.log; }
 	eventually recovers
 	kill -TERM "$supervisor"
 	wait "$supervisor"
@@ -315,6 +315,17 @@ holds() {
 	for pid in $(children keys); do
 		run holds "$pid"
 		[ "$status" = 3 ]
+	done
+}
+
+@test "the memory of secrets is locked in each process that has some" {
+	! is_sanitized "$TANGD" || skip "the sanitizers lock no memory"
+	[ "$(ulimit -l)" = unlimited ] || [ "$(ulimit -l)" -ge 1024 ] || skip "no memory may be locked"
+	local pid
+	start_tls_tangd
+	opens_what_it_seals
+	for pid in "$supervisor" $(children front) $(children keys); do
+		[ "$(awk '/^VmLck:/ { print $2 }' "/proc/$pid/status")" -gt 0 ]
 	done
 }
 
