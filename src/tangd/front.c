@@ -164,12 +164,10 @@ void front_finish(const struct key_reply *reply, struct answer *answer)
 {
 	memset(answer, 0, sizeof(*answer));
 	answer->kind = COUNTS_RECOVERY;
-	if (reply->version != MESSAGE_VERSION)
+	if (reply->version != MESSAGE_VERSION || !jose_curve((int)reply->y.curve))
 		answer->status = INTERNAL_ERROR;
 	else if (reply->status != 0)
 		answer->status = status_of(reply->status);
-	else if (!jose_curve((int)reply->y.curve))
-		answer->status = INTERNAL_ERROR;
 	else
 		answer_point(&reply->y, answer);
 }

@@ -44,7 +44,7 @@ static int current_side(void *arg, const struct public_keys **side, struct error
 {
 	const struct state *state = arg;
 
-	*side = channels_side(state->front.channels);
+	*side = state->front.channels ? channels_side(state->front.channels) : NULL;
 	return *side ? 0
 		     : error_set(err, state->served ? -EAGAIN : -ENOENT,
 				 "there are no keys to serve yet");
@@ -63,6 +63,9 @@ static bool is_changing(void *arg)
 	struct state *state = arg;
 	char events[4096];
 
+	/* Nobody would release it. */
+	if (state->draining)
+		return false;
 	if (state->watch >= 0 && read(state->watch, events, sizeof(events)) > 0)
 		begin_change(state, CHANGE_MS);
 	if (state->served && !channels_side(state->front.channels))

@@ -290,10 +290,19 @@ static void drop_drained(struct supervisor *supervisor)
 
 /* --- Processes that end -------------------------------------------------------------------------------------------------------- */
 
+/* At our own end, too, a crash is told; that we had to kill it is none. */
+static void tell_crash(const char *name, int status)
+{
+	if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
+		log_error("%s ended (signal %d)", name, WTERMSIG(status));
+}
+
 static void miss(struct supervisor *supervisor, const char *name, int status)
 {
-	if (supervisor->stopping)
+	if (supervisor->stopping) {
+		tell_crash(name, status);
 		return;
+	}
 	log_error("%s ended (%s %d); it is started again", name,
 		  WIFSIGNALED(status) ? "signal" : "status",
 		  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
@@ -304,6 +313,8 @@ static void miss(struct supervisor *supervisor, const char *name, int status)
 
 static void bury_worker(struct supervisor *supervisor, bool is_starting, int status)
 {
+	if (supervisor->stopping)
+		tell_crash("a keys process", status);
 	/* One that ends by itself has reported why. */
 	if (supervisor->stopping || !WIFSIGNALED(status))
 		return;

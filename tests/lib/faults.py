@@ -12,6 +12,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -136,7 +137,9 @@ class Case:
 
 
 class Load(threading.Thread):
-    """Asks without a pause, some on a connection that is kept, some on fresh ones."""
+    """Asks without a pause, some on a connection that is kept, some on fresh ones, and not less often than LEAST."""
+
+    LEAST = 20
 
     def __init__(self, case):
         super().__init__()
@@ -166,13 +169,17 @@ class Load(threading.Thread):
         self.start()
         return self
 
-    def __exit__(self, *_):
-        self.stopping = True
-        self.join()
+    def __exit__(self, kind, *_):
+        try:
+            if kind is None:
+                eventually(lambda: sum(self.statuses.values()) >= self.LEAST, "%d requests" % self.LEAST)
+        finally:
+            self.stopping = True
+            self.join()
 
-    def has_failed_never(self, at_least, slowest=15):
-        check(set(self.statuses) == {200} and self.statuses[200] >= at_least, "under load:", dict(self.statuses))
-        check(self.slowest < slowest, "one took", self.slowest, "s")
+    def has_failed_never(self):
+        check(set(self.statuses) == {200}, "under load:", dict(self.statuses))
+        check(self.slowest < 15, "one took", self.slowest, "s")
 
 
 def raise_descriptors():
@@ -214,7 +221,7 @@ def half_open():
                     except OSError:
                         pass
                 time.sleep(0.02)
-        load.has_failed_never(20)
+        load.has_failed_never()
         for one in held:
             one.close()
         case.is_well()
@@ -268,7 +275,7 @@ def garbage():
                             break
                         check(answer.status in (100, 200, 400, 403, 404, 405, 413, 414, 431, 501, 505), answer)
                     connection.close()
-        load.has_failed_never(20)
+        load.has_failed_never()
         case.is_well()
 
 
@@ -293,7 +300,7 @@ def keys_change():
                         os.rename("keys/.%s.jwk" % name, "keys/%s.jwk" % name)
                 time.sleep(0.05 if changed % 400 > 360 else 0)
         for one in (load, other):
-            one.has_failed_never(50)
+            one.has_failed_never()
         subprocess.run([ROTATE, "-d", "keys"], check=True)
         last = {os.path.basename(path)[:-len(".jwk")] for path in glob.glob("keys/*.jwk")}
         check(len(last) == 2, last)
@@ -317,7 +324,7 @@ def empty_folder_and_a_death():
         eventually(lambda: victim not in children(case.pid), "it is buried")
         with Load(case) as load:
             time.sleep(2)
-        load.has_failed_never(20)
+        load.has_failed_never()
         check(os.listdir("keys") == [], "a pair was made:", os.listdir("keys"))
         for name in names:
             os.rename("away/" + name, "keys/" + name)
@@ -341,7 +348,7 @@ def killed():
             check(time.monotonic() - start > 1.4, "no back-off: 4 deaths in", time.monotonic() - start, "s")
         # The one that asks has one request in flight at a time; one that comes while nobody reads waits in the queue.
         lost = sum(load.statuses.values()) - load.statuses[200]
-        check(load.statuses[200] > 20 and lost <= 8, dict(load.statuses))
+        check(load.statuses[200] > 0 and lost <= 8, dict(load.statuses))
         check(case.server.log().count("a front ended (signal 9); it is started again") == 4, case.server.log())
         case.is_well()
     with Case() as case:
@@ -350,12 +357,12 @@ def killed():
                 os.kill(named(case.pid, "keys")[0], signal.SIGKILL)
                 time.sleep(0.3)
         # Those that were with it are sent to another one.
-        load.has_failed_never(20)
+        load.has_failed_never()
         check("a keys process ended (signal 9); a new generation is started" in case.server.log(), case.server.log())
         case.is_well()
         with Load(case) as load:
             time.sleep(0.5)
-        load.has_failed_never(20)
+        load.has_failed_never()
 
 
 def stopped():
@@ -382,6 +389,24 @@ def stopped():
             os.kill(victim, signal.SIGCONT)
         case.is_well()
     return 0
+
+
+def ended():
+    """It is told to end with requests at work, requests that wait for new keys, and requests that were not read yet: exit 0, and no crash."""
+    for _ in range(3):
+        with Case() as case:
+            asking = [case.server.connect(address(number)) for number in range(100)]
+            for one in asking[:50]:
+                one.send(b"".join(case.requests * 20))
+            os.rename("keys", "away")
+            os.rename("away", "keys")
+            make_keys("keys", "sig", "exc")
+            for one in asking[50:]:
+                one.send(b"".join(case.requests * 20))
+            case.server.stop()
+            for one in asking:
+                one.close()
+        shutil.rmtree("keys")
 
 
 # --- The system ---------------------------------------------------------------------------------------------------------------------------
@@ -412,13 +437,12 @@ def few_descriptors():
 
 
 def disk_full():
-    """No room for the first pair: 500 and the reason; made as soon as there is some. To be run with mounts of one's own."""
+    """No room for the first pair: the reason is told; made as soon as there is some. To be run with mounts of one's own."""
     os.mkdir("full")
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,nr_inodes=2", "small", "full"], check=False).returncode != 0:
         return 77
     with Server("standalone", "full") as server:
-        check(server.ask("GET", "/adv").status == 500, "an advertisement of nothing")
-        check("No space left on device" in server.log(), server.log())
+        eventually(lambda: "No space left on device" in server.log(), "it is told")
         check(os.listdir("full") == [], "half a pair is left:", os.listdir("full"))
         pid, descriptors = server.process.pid, count_descriptors(server.process.pid)
         subprocess.run(["mount", "-o", "remount,nr_inodes=100", "full"], check=True)
@@ -433,7 +457,7 @@ def disk_full():
     return 0
 
 
-CASES = (disk_full, half_open, garbage, keys_change, empty_folder_and_a_death, killed, stopped, few_descriptors)
+CASES = (disk_full, half_open, garbage, keys_change, empty_folder_and_a_death, killed, stopped, ended, few_descriptors)
 
 
 def main():

@@ -210,6 +210,7 @@ class Server:
                 child.terminate()
             child.wait()
         if self.process and self.process.poll() is None:
+            deaths = self.log().count(" ended (")
             self.process.terminate()
             try:
                 self.process.wait(PATIENCE_S)
@@ -217,6 +218,7 @@ class Server:
                 self.process.kill()
                 self.process.wait()
             check(self.process.returncode == 0, "the server ended with", self.process.returncode)
+            check(self.log().count(" ended (") == deaths, "one of its processes did not end as it should")
 
     def __enter__(self):
         return self
@@ -228,7 +230,7 @@ class Server:
             if kind is None:
                 raise
         if kind is not None:
-            print("the server's log:\n" + self.log(), file=sys.stderr)
+            print("the end of the server's log:", *self.log().splitlines()[-40:], sep="\n", file=sys.stderr)
 
 
 def make_keys(folder, *names):
