@@ -63,8 +63,8 @@ static int write_head(char *line, size_t size, enum log_level level)
 }
 
 /* Returns how many bytes of `line` (`size` bytes of room) are a line now, its newline included. */
-static size_t format_line(char *line, size_t size, enum log_level level, const char *format,
-			  va_list args)
+__attribute__((format(printf, 4, 0))) static size_t
+format_line(char *line, size_t size, enum log_level level, const char *format, va_list args)
 {
 	int head = write_head(line, size - 1, level);
 	size_t length;

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <malloc.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -44,6 +45,9 @@ enum { DESCRIPTORS_KEPT = 64 };
 /* How often to look for connections whose time is over. */
 enum { SWEEP_MS = 1000 };
 
+/* After how many requests and connections that have ended memory is given back to the system: a storm's is wanted no more. */
+enum { GIVE_BACK_AFTER = 1000 };
+
 struct http_server {
 	const struct front *front;
 	const char *log_address;
@@ -52,6 +56,8 @@ struct http_server {
 	bool listens;
 	struct connections *connections;
 	struct deadline sweep;
+	size_t requests;      /* that have begun and not ended */
+	size_t ended;	      /* requests and connections, since memory was given back */
 	struct request *held; /* those that wait for the keys to change, the last one first */
 };
 
@@ -99,17 +105,18 @@ static int64_t now_us(void)
 
 static void *begin_request(void *arg, const char *target, struct MHD_Connection *connection)
 {
-	const struct http_server *server = arg;
+	struct http_server *server = arg;
 	struct request *request = calloc(1, sizeof(*request));
 
 	if (request && !(request->target = strdup(target))) {
 		free(request);
 		return NULL;
 	}
-	if (request) {
-		request->connection = connection;
-		request->begun_us = now_us();
-	}
+	if (!request)
+		return NULL;
+	request->connection = connection;
+	request->begun_us = now_us();
+	server->requests++;
 	connections_begin(server->connections, connection_of(connection));
 	return request;
 }
@@ -166,13 +173,15 @@ static void log_refused(const struct http_server *server, struct request *reques
 static void end_request(void *arg, struct MHD_Connection *connection, void **context,
 			enum MHD_RequestTerminationCode code)
 {
-	const struct http_server *server = arg;
+	struct http_server *server = arg;
 	struct request *request = *context;
 
 	(void)code;
 	connections_end(server->connections, connection_of(connection));
 	if (!request)
 		return;
+	server->requests--;
+	server->ended++;
 	log_refused(server, request);
 	free(request->target);
 	free(request->body);
@@ -190,6 +199,7 @@ static void watch_connection(void *arg, struct MHD_Connection *connection, void 
 	const struct sockaddr *address;
 
 	if (code != MHD_CONNECTION_NOTIFY_STARTED) {
+		server->ended++;
 		connections_remove(server->connections, *context);
 		*context = NULL;
 		return;
@@ -563,21 +573,30 @@ int http_server_fd(const struct http_server *server)
 int http_server_timeout(const struct http_server *server)
 {
 	MHD_UNSIGNED_LONG_LONG ms = 0;
-	int most = connections_count(server->connections) > 0 ? SWEEP_MS : -1;
+	bool sweeps = connections_count(server->connections) > 0 || server->ended > GIVE_BACK_AFTER;
+	int most = sweeps ? SWEEP_MS : -1;
 
 	if (MHD_get_timeout(server->daemon, &ms) != MHD_YES)
 		return most;
 	return most < 0 || ms < SWEEP_MS ? (ms < INT_MAX ? (int)ms : INT_MAX) : most;
 }
 
+static void sweep(struct http_server *server)
+{
+	connections_sweep(server->connections);
+	server->sweep = deadline_in_ms(SWEEP_MS);
+	if (server->ended <= GIVE_BACK_AFTER || server->requests > server->ended / 8)
+		return;
+	(void)malloc_trim(0);
+	server->ended = 0;
+}
+
 void http_server_run(struct http_server *server)
 {
 	size_t before;
 
-	if (deadline_passed(server->sweep)) {
-		connections_sweep(server->connections);
-		server->sweep = deadline_in_ms(SWEEP_MS);
-	}
+	if (deadline_passed(server->sweep))
+		sweep(server);
 	/* At a limit the library stops accepting, and goes on only in the run after one that ended connections; nothing else
 	 * would wake us for it. */
 	do {

@@ -423,3 +423,33 @@ log_that_stops() {
 	grep -qx '127\.0\.0\.1 GET /adv => 200' both.log
 	grep -qx '::1 GET /adv => 200' both.log
 }
+
+@test "what a storm took of memory is given back when it is over" {
+	! is_sanitized "$TANGD" || skip "the sanitizers keep what was freed"
+	"$python" - "$port" "$(children front)" <<-'END'
+		import resource, socket, sys, time
+		port, front = int(sys.argv[1]), sys.argv[2]
+		_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+		resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+		def resident():
+		    return int(next(line for line in open("/proc/%s/status" % front) if line.startswith("VmRSS")).split()[1])
+		def storm():
+		    nodes = [socket.create_connection(("127.0.0.1", port), 20) for _ in range(900)]
+		    for node in nodes:
+		        node.sendall(b"GET /adv HTTP/1.1\r\n\r\n")
+		    for node in nodes:
+		        assert node.recv(20).startswith(b"HTTP/1.1 200")
+		    most = resident()
+		    for node in nodes:
+		        node.close()
+		    return most
+		before = resident()
+		most = storm()
+		assert most > before + 3000, (before, most)
+		for _ in range(200):
+		    time.sleep(0.1)
+		    if resident() < (before + most) / 2:
+		        sys.exit()
+		sys.exit("%d KiB before, %d in the storm, %d now" % (before, most, resident()))
+	END
+}
