@@ -124,14 +124,14 @@ try_clevis() {
 
 # in_a_network COMMAND…: with a loopback of its own, where every port is free.
 in_a_network() {
-	[ "$(id -u)" = 0 ] || skip "not root: no network of its own"
-	unshare -n ip link set lo up 2>/dev/null || skip "no network of its own"
 	# shellcheck disable=SC2016
-	unshare -n bash -c 'ip link set lo up; "$@"' bash "$@"
+	unshare -n bash -c 'ip link set lo up && exec "$@"' bash "$@"
 }
 
 @test "-l listens on port 9090 of every address, tang-show-keys asks port 80 of localhost" {
 	needs unshare ip
+	[ "$(id -u)" = 0 ] || skip "not root: no network of its own"
+	in_a_network true 2>/dev/null || skip "no network of its own"
 	make_keys keys
 	# > `-l/--listen`: stand alone on PORT (default 9090) on 0.0.0.0 and [::] > `tang-show-keys [PORT [ENDPOINT]]` (… default port 80 …)
 	serve_and_show() { # "OPTION… KEYS" "ARGUMENT…"
