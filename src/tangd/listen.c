@@ -17,6 +17,9 @@
 /* Whoever may reach the folder of a public socket may use it; the admin's is for its user and group. */
 enum { FILE_MODE = 0666, ADMIN_FILE_MODE = 0660 };
 
+/* Longest HOST:PORT, bytes, the NUL included. */
+enum { ADMIN_ADDRESS_MAX = NI_MAXHOST + 16 };
+
 static int open_one(const struct addrinfo *address)
 {
 	const int on = 1;
@@ -246,16 +249,15 @@ int listen_open_admin(const char *address, struct listening *listening, struct e
 {
 	struct listening made = {0};
 	const char *path = path_of(address);
-	FREE_AUTO char *text = strdup(address);
+	char text[ADMIN_ADDRESS_MAX];
 	const char *host = NULL;
 	const char *port = NULL;
 	int rc;
 
-	if (!text)
-		return error_nomem(err);
 	if (path)
 		rc = open_file(path, ADMIN_FILE_MODE, &made, err);
-	else if (split(text, &host, &port) < 0)
+	else if (snprintf(text, sizeof(text), "%s", address) >= (int)sizeof(text) ||
+		 split(text, &host, &port) < 0)
 		rc = error_set(
 			err, -EINVAL,
 			"'%s' is no address for the admin process: it is the path of a socket, or "

@@ -138,7 +138,7 @@ static void report_all(struct supervisor *supervisor)
 	board_write(supervisor->crew.board, report);
 }
 
-static void count(struct supervisor *supervisor)
+static void take_stock(struct supervisor *supervisor)
 {
 	for (struct generation *g = supervisor->serving; g; g = g->next)
 		generation_add_uses(g, supervisor->state);
@@ -232,7 +232,7 @@ static void hand_over(struct supervisor *supervisor)
 	state_set_served(supervisor->state);
 	if (state_set_keys(supervisor->state, &generation->keys) < 0)
 		log_error("there are too many keys to count the uses of each");
-	count(supervisor);
+	take_stock(supervisor);
 	if (is_first) {
 		write_state(supervisor);
 		manager_tell("READY=1");
@@ -306,7 +306,7 @@ static void miss(struct supervisor *supervisor, const char *name, int status)
 	log_error("%s ended (%s %d); it is started again", name,
 		  WIFSIGNALED(status) ? "signal" : "status",
 		  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-	count(supervisor);
+	take_stock(supervisor);
 	/* A new front needs channels, which come with a new generation. */
 	back_off(supervisor);
 }
@@ -323,7 +323,7 @@ static void bury_worker(struct supervisor *supervisor, bool is_starting, int sta
 		  WTERMSIG(status));
 	if (is_starting)
 		generation_free(&supervisor->starting);
-	count(supervisor);
+	take_stock(supervisor);
 	back_off(supervisor);
 }
 
@@ -404,7 +404,7 @@ static void keep_time(struct supervisor *supervisor)
 		supervisor->alive = deadline_in_ms(supervisor->watchdog_ms);
 	}
 	if (deadline_passed(supervisor->counting))
-		count(supervisor);
+		take_stock(supervisor);
 	if (deadline_passed(supervisor->writing))
 		write_state(supervisor);
 	if (supervisor->missing && deadline_passed(supervisor->patience)) {
@@ -465,7 +465,7 @@ static void stop_all(struct supervisor *supervisor)
 		(void)poll(&polled, 1, -1);
 		take_signals(supervisor);
 	}
-	count(supervisor);
+	take_stock(supervisor);
 	write_state(supervisor);
 }
 

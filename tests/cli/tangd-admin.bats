@@ -263,8 +263,7 @@ assert len(seen) > 50'
 	# shellcheck disable=SC2046 # ids
 	kill -KILL $(children keys)
 	kill -CONT "$supervisor"
-	local i
-	for i in {1..400}; do
+	for _ in {1..400}; do
 		admin -w ' %{http_code}\n' http://localhost/healthz
 	done >healths
 	eventually opens_jwe
@@ -388,8 +387,7 @@ assert set(j["sandbox"]) == {"front", "keys", "admin"} and len(j["keys"]) == 2 a
 @test "several fronts: all of them serve, and what they counted outlives them" {
 	start_telling --fronts 3 --workers 1
 	[ "$(children front | wc -l)" = 3 ] && [ "$(children keys | wc -l)" = 1 ]
-	local i
-	for i in {1..30}; do [ "$(status_of "$url/adv")" = 200 ]; done
+	for _ in {1..30}; do [ "$(status_of "$url/adv")" = 200 ]; done
 	metric_is 'tangd_requests_total{kind="advertisement",status="200"}' 30
 	# shellcheck disable=SC2046 # ids
 	kill -KILL $(children front)

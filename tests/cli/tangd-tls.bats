@@ -129,9 +129,8 @@ well() {
 }
 
 @test "HTTP on the port of TLS: the connection ends, others are served" {
-	local i
 	start_tls_tangd
-	for i in 1 2 3; do
+	for _ in 1 2 3; do
 		call fetch "http://127.0.0.1:$port/adv"
 		[ "$status" != 0 ] && [ -z "$output" ]
 	done

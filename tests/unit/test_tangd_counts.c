@@ -96,7 +96,9 @@ static void write_without_end(struct board *board)
 	struct report *report = calloc(1, sizeof(*report));
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	for (uint64_t i = 1; report; i++) {
+	if (!report)
+		_exit(1);
+	for (uint64_t i = 1; i > 0; i++) {
 		report->keys = TANG_KEY_FILES_MAX;
 		report->generations = i;
 		for (size_t k = 0; k < report->keys; k++)

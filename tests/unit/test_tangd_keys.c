@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct folder folder;
@@ -536,28 +537,30 @@ static void rotate_until_ended(void)
 	static const char *const names[] = {"a.jwk", "b.jwk", "c.jwk", "d.jwk"};
 	static const char *const hidden[] = {".a.jwk", ".b.jwk", ".c.jwk", ".d.jwk"};
 
-	useconds_t delay = 0;
+	struct timespec delay = {0};
 
 	for (size_t shown = 2;; shown = 2 - shown) {
 		for (size_t i = shown; i < shown + 2; i++)
 			(void)renameat(folder.fd, hidden[i], folder.fd, names[i]);
 		for (size_t i = 2 - shown; i < 4 - shown; i++)
 			(void)renameat(folder.fd, names[i], folder.fd, hidden[i]);
-		(void)usleep(delay = (delay + 70) % 1000);
+		delay.tv_nsec = (delay.tv_nsec + 70000) % 1000000;
+		(void)nanosleep(&delay, NULL);
 	}
 }
 
 /* A moment without an advertised key, which never was, would be 500 for the clients. */
 static void test_folder_that_changes_while_it_is_read_is_seen_as_it_was_at_one_moment(void **state)
 {
-	JSON_AUTO json_t *a = key_make(&folder, "a.jwk", "{'alg':'ES256'}");
-	JSON_AUTO json_t *b = key_make(&folder, "b.jwk", "{'alg':'ECMR','crv':'P-256'}");
-	JSON_AUTO json_t *c = key_make(&folder, ".c.jwk", "{'alg':'ES256'}");
-	JSON_AUTO json_t *d = key_make(&folder, ".d.jwk", "{'alg':'ECMR','crv':'P-256'}");
-	pid_t rotating = fork();
 	size_t whole = 0;
+	pid_t rotating;
 
 	(void)state;
+	json_decref(key_make(&folder, "a.jwk", "{'alg':'ES256'}"));
+	json_decref(key_make(&folder, "b.jwk", "{'alg':'ECMR','crv':'P-256'}"));
+	json_decref(key_make(&folder, ".c.jwk", "{'alg':'ES256'}"));
+	json_decref(key_make(&folder, ".d.jwk", "{'alg':'ECMR','crv':'P-256'}"));
+	rotating = fork();
 	if (rotating == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		rotate_until_ended();
