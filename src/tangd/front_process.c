@@ -235,6 +235,20 @@ static int lock_in(struct front_counts *counts)
 	return rc;
 }
 
+/* Who waits for the keys still is told to come again. Where nobody does, nothing more is read: it would be answered with 503, too. */
+static void end(struct state *state)
+{
+	bool somebody_waits = state->front.channels && channels_waiting(state->front.channels) > 0;
+
+	end_change(state);
+	channels_free(&state->front.channels);
+	for (int i = 0; i < state->count; i++)
+		if (somebody_waits && state->servers[i])
+			http_server_run(state->servers[i]);
+	for (int i = 0; i < state->count; i++)
+		http_server_free(&state->servers[i]);
+}
+
 int front_process_run(const struct front_process *process)
 {
 	struct state state = {.front = {.endpoint = process->endpoint,
@@ -257,12 +271,6 @@ int front_process_run(const struct front_process *process)
 	tls_free(&tls);
 	if (rc == 0 && lock_in(process->counts) == 0)
 		run(&state);
-	end_change(&state);
-	channels_free(&state.front.channels);
-	for (int i = 0; i < state.count; i++)
-		if (state.servers[i])
-			http_server_run(state.servers[i]);
-	for (int i = 0; i < state.count; i++)
-		http_server_free(&state.servers[i]);
+	end(&state);
 	return state.draining ? EXIT_SUCCESS : EXIT_FAILURE;
 }

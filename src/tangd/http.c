@@ -54,6 +54,7 @@ struct http_server {
 	struct MHD_Daemon *daemon;
 	int epoll_fd;
 	bool listens;
+	bool ends; /* accepts nothing more, and each answer ends its connection */
 	struct connections *connections;
 	struct deadline sweep;
 	size_t requests;      /* that have begun and not ended */
@@ -231,7 +232,8 @@ static enum MHD_Result take_body(struct request *request, const char *data, size
 	return MHD_YES;
 }
 
-static enum MHD_Result send_answer(struct MHD_Connection *connection, struct answer *answer)
+static enum MHD_Result send_answer(struct MHD_Connection *connection, bool ends,
+				   struct answer *answer)
 {
 	struct MHD_Response *response = MHD_create_response_from_buffer(
 		answer->body ? strlen(answer->body) : 0, answer->body, MHD_RESPMEM_MUST_FREE);
@@ -241,6 +243,8 @@ static enum MHD_Result send_answer(struct MHD_Connection *connection, struct ans
 		free(answer->body);
 		return MHD_NO;
 	}
+	if (ends)
+		(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 	if (answer->content_type)
 		(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
 					      answer->content_type);
@@ -435,7 +439,7 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
 	if (answer.vouched_by > 0 && server->front->channels)
 		channels_count_use(server->front->channels, answer.vouched_by - 1);
 	finish_request(server, request, method, answer.kind, answer.status);
-	return send_answer(connection, &answer);
+	return send_answer(connection, server->ends, &answer);
 }
 
 /* The target is taken as it comes: nothing is decoded. */
@@ -612,6 +616,7 @@ void http_server_stop_accepting(struct http_server *server)
 {
 	int fd = MHD_quiesce_daemon(server->daemon);
 
+	server->ends = true;
 	if (fd >= 0)
 		(void)close(fd);
 }

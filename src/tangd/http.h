@@ -36,7 +36,7 @@ int http_server_timeout(const struct http_server *server);
 /* Does the work that is there, without waiting. */
 void http_server_run(struct http_server *server);
 
-/* Accepts no more connections; those that are open stay. */
+/* Accepts no more connections; one that is open ends with its next answer. */
 void http_server_stop_accepting(struct http_server *server);
 
 /* The keys have changed, or did not: requests that waited for it go on. */
