@@ -7,7 +7,9 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -227,13 +229,20 @@ int listen_open(const char *const *host, int hosts, const char *port, struct lis
 	return 0;
 }
 
+/* getaddrinfo(3) takes a number that is too large for another one. */
+static bool is_port(const char *text)
+{
+	return *text && text[strspn(text, "0123456789")] == '\0' &&
+	       strtoul(text, NULL, 10) <= UINT16_MAX;
+}
+
 /* HOST:PORT, an IPv6 host in brackets. */
 static int split(char *address, const char **host, const char **port)
 {
 	char *colon = strrchr(address, ':');
 	size_t length = colon ? (size_t)(colon - address) : 0;
 
-	if (length == 0 || colon[1] == '\0' || colon[1 + strspn(colon + 1, "0123456789")] != '\0')
+	if (length == 0 || !is_port(colon + 1))
 		return -EINVAL;
 	*colon = '\0';
 	*port = colon + 1;
@@ -260,8 +269,8 @@ int listen_open_admin(const char *address, struct listening *listening, struct e
 		 split(text, &host, &port) < 0)
 		rc = error_set(
 			err, -EINVAL,
-			"'%s' is no address for the admin process: it is the path of a socket, or "
-			"HOST:PORT",
+			"'%s' is no address for the admin process: it is /PATH, unix:PATH or "
+			"HOST:PORT (0 … 65535)",
 			address);
 	else
 		rc = open_host(host, port, &made, err);

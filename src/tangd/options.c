@@ -14,7 +14,8 @@
 static const char usage_text[] =
 	"Usage: tangd [-e ENDPOINT] DIR\n"
 	"       tangd -l [-a ADDRESS]… [-p PORT] [-e ENDPOINT] [--user=NAME]\n"
-	"             [--tls-cert=FILE --tls-key=FILE] DIR\n"
+	"             [--tls-cert=FILE --tls-key=FILE] [--admin=ADDRESS] [--state=FOLDER]\n"
+	"             [--fronts=N] [--workers=N] DIR\n"
 	"\n"
 	"Serves the Tang keys in the folder DIR: one connection on standard input and output, or:\n"
 	"  -l, --listen             stand alone and listen\n"
@@ -22,13 +23,13 @@ static const char usage_text[] =
 	"                           (several: -a again; default: all of IPv4 and IPv6)\n"
 	"  -p, --port=PORT          listen on this port (default: 9090; 0: any free one)\n"
 	"  -e, --endpoint=ENDPOINT  serve below the path /ENDPOINT\n"
-	"  --admin=ADDRESS          tell how the server is on this socket: a path, or HOST:PORT\n"
-	"  --state=DIR              keep in this folder what is to outlive the server\n"
+	"  --admin=ADDRESS          tell how the server is on this address: /PATH or HOST:PORT\n"
+	"  --state=FOLDER           keep in this folder what is to outlive the server\n"
 	"  --fronts=N               processes that read the network (default: 1)\n"
 	"  --workers=N              processes that hold the keys (default: one a processor)\n"
-	"  --tls-cert=FILE      speak TLS with this certificate (PEM, with those above it) …\n"
-	"  --tls-key=FILE       … and its key (PEM)\n"
-	"  --user=NAME          started by root: become this user (default: the owner of DIR)\n"
+	"  --tls-cert=FILE          speak TLS with this certificate (PEM, with those above it) …\n"
+	"  --tls-key=FILE           … and its key (PEM)\n"
+	"  --user=NAME              started by root: become this user (default: the owner of DIR)\n"
 	"  -v, --version            show the version\n"
 	"  -h, --help               show this\n";
 
@@ -101,21 +102,42 @@ static int take_number(const char *text, const char *of, int most, int *number)
 	return 0;
 }
 
-static int take_admin(const char *text, struct options *options)
+static int take_text(const char *text, char **place)
 {
-	free(options->admin);
-	options->admin = strcmp(text, "none") == 0 ? NULL : strdup(text);
-	return options->admin || strcmp(text, "none") == 0 ? 0 : -ENOMEM;
+	free(*place);
+	*place = strdup(text);
+	return *place ? 0 : -ENOMEM;
 }
 
-/* Where the service manager has made folders for us. */
+static int take_admin(const char *text, struct options *options)
+{
+	int rc = take_text(text, &options->admin);
+
+	if (rc == 0 && strcmp(text, "none") == 0) {
+		free(options->admin);
+		options->admin = NULL;
+	}
+	return rc;
+}
+
+/* The first of the folders, separated by colons, that the service manager has made for us; 0: none. */
+static int first_folder(const char *variable, const char **folder)
+{
+	const char *text = getenv(variable);
+
+	*folder = text;
+	return text && *text == '/' ? (int)strcspn(text, ":") : 0;
+}
+
 static int take_environment(struct options *options)
 {
-	const char *run = getenv("RUNTIME_DIRECTORY");
-	const char *state = getenv("STATE_DIRECTORY");
+	const char *folder;
+	int length = first_folder("STATE_DIRECTORY", &folder);
 
-	options->state = state && *state == '/' ? state : NULL;
-	if (run && *run == '/' && asprintf(&options->admin, "%s/" ADMIN_SOCKET, run) < 0) {
+	if (length > 0 && !(options->state = strndup(folder, (size_t)length)))
+		return -ENOMEM;
+	length = first_folder("RUNTIME_DIRECTORY", &folder);
+	if (length > 0 && asprintf(&options->admin, "%.*s/" ADMIN_SOCKET, length, folder) < 0) {
 		options->admin = NULL;
 		return -ENOMEM;
 	}
@@ -152,8 +174,7 @@ static int take_option(int option, struct options *options)
 	case OPTION_ADMIN:
 		return take_admin(optarg, options);
 	case OPTION_STATE:
-		options->state = optarg;
-		return 0;
+		return take_text(optarg, &options->state);
 	case OPTION_FRONTS:
 		return take_number(optarg, "fronts", FRONTS_MAX, &options->fronts);
 	case OPTION_WORKERS:
@@ -179,26 +200,53 @@ static int take_option(int option, struct options *options)
 	}
 }
 
-static bool fit_together(const struct options *options)
+/*
+ * The name of an option that is passed over without -l: nobody should believe that it counts. -p and -e are not among them, which the
+ * peers take.
+ */
+static const char *only_listening(int option)
 {
-	if (!options->tls_certificate != !options->tls_key)
-		return false;
-	return options->listen || (!options->user && !options->tls_key);
+	if (option != 'a' && option < OPTION_ADMIN)
+		return NULL;
+	for (const struct option *known = long_options; known->name; known++)
+		if (known->val == option)
+			return known->name;
+	return NULL;
+}
+
+/* All of them together; `listens` is the name of one that only_listening() told, or NULL. */
+static int check(const struct options *options, int folders, const char *listens)
+{
+	if (folders != 1)
+		log_error("%s", folders == 0 ? "the folder of the keys is missing"
+					     : "there is one folder of keys only");
+	else if (!options->tls_certificate != !options->tls_key)
+		log_error("--tls-cert and --tls-key belong together");
+	else if (listens && !options->listen)
+		log_error("--%s is of use with -l only", listens);
+	else
+		return 0;
+	return usage_error();
 }
 
 int options_read(int argc, char *argv[], struct options *options)
 {
+	const char *listens = NULL;
 	int option;
 	int rc;
 
 	*options = (struct options){.port = "9090"};
 	rc = take_environment(options);
-	while (rc == 0 && (option = getopt_long(argc, argv, "la:p:e:vh", long_options, NULL)) != -1)
+	while (rc == 0 &&
+	       (option = getopt_long(argc, argv, "la:p:e:vh", long_options, NULL)) != -1) {
 		rc = take_option(option, options);
+		if (!listens)
+			listens = only_listening(option);
+	}
+	if (rc == 0)
+		rc = check(options, argc - optind, listens);
 	if (rc != 0)
 		return rc;
-	if (optind != argc - 1 || !fit_together(options))
-		return usage_error();
 	options->folder = argv[optind];
 	return 0;
 }
@@ -207,5 +255,6 @@ void options_free(struct options *options)
 {
 	free(options->endpoint);
 	free(options->admin);
+	free(options->state);
 	*options = (struct options){0};
 }

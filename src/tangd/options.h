@@ -11,12 +11,12 @@ struct options {
 	const char *address[LISTEN_SOCKETS_MAX];
 	int addresses; /* how many; 0: all of IPv4 and IPv6 */
 	const char *port;
-	char *endpoint;		     /* owned; NULL: none */
-	const char *state;	     /* folder of what is to outlive the server; NULL: none */
-	char *admin;		     /* where the admin process listens, owned; NULL: nowhere */
-	int fronts;		     /* 0: as many as the server thinks right */
-	int workers;		     /* 0: the same */
-	const char *user;	     /* NULL: not said */
+	char *endpoint;	  /* owned; NULL: none */
+	char *state;	  /* folder of what is to outlive the server, owned; NULL: none */
+	char *admin;	  /* where the admin process listens, owned; NULL: nowhere */
+	int fronts;	  /* 0: as many as the server thinks right */
+	int workers;	  /* 0: the same */
+	const char *user; /* NULL: not said */
 	const char *tls_certificate; /* files; both or neither */
 	const char *tls_key;
 	const char *folder;

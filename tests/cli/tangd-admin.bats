@@ -322,7 +322,8 @@ assert set(j["sandbox"]) == {"front", "keys", "admin"} and len(j["keys"]) == 2 a
 	never grep -q 'Admin on' keys.log
 	stop "$supervisor"
 	mkdir run
-	RUNTIME_DIRECTORY=$PWD/run STATE_DIRECTORY=$PWD/state start_tangd keys
+	# Several, as after `StateDirectory=` in a drop-in: the first.
+	RUNTIME_DIRECTORY=$PWD/run:$PWD/keys STATE_DIRECTORY=$PWD/state:$PWD/keys start_tangd keys
 	supervisor=${started[-1]}
 	wait_for_line keys.log '/^Admin on /p' "$supervisor" >admin_line
 	[ "$(<admin_line)" = "Admin on $PWD/run/admin.sock" ]
@@ -353,7 +354,13 @@ assert set(j["sandbox"]) == {"front", "keys", "admin"} and len(j["keys"]) == 2 a
 @test "bad options: a line, and no server" {
 	call tangd -l -a 127.0.0.1 -p 0 --admin nowhere keys
 	[ "$status" = 255 ]
-	[[ $stderr == *"'nowhere' is no address for the admin process: it is the path of a socket, or HOST:PORT"* ]]
+	[[ $stderr == *"'nowhere' is no address for the admin process: it is /PATH, unix:PATH or HOST:PORT"* ]]
+	local port
+	for port in 65536 99999999999999999999 8x; do
+		call tangd -l -a 127.0.0.1 -p 0 --admin "127.0.0.1:$port" keys
+		[ "$status" = 255 ]
+		[[ $stderr == *"'127.0.0.1:$port' is no address for the admin process"* ]]
+	done
 	call tangd -l --fronts 0 keys
 	usage 1 "'0' is no number of fronts (1 … 16)"
 	call tangd -l --workers x keys

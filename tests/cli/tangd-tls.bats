@@ -251,11 +251,11 @@ refused() {
 
 @test "one of the two options, or without -l: the usage" {
 	call tangd -l --tls-cert="$certificates/good.pem" keys
-	usage 1
+	usage 1 '--tls-cert and --tls-key belong together'
 	call tangd -l --tls-key="$certificates/good.key" keys
-	usage 1
+	usage 1 '--tls-cert and --tls-key belong together'
 	call tangd --tls-cert="$certificates/good.pem" --tls-key="$certificates/good.key" keys
-	usage 1
+	usage 1 ' is of use with -l only'
 }
 
 @test "a key file that is open to everybody is told, loudly" {

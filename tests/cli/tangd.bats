@@ -20,11 +20,21 @@ prepare() {
 
 @test "no folder, or two: the usage, exit 1" {
 	call tangd
-	usage 1 'Usage: tangd'
+	usage 1 'the folder of the keys is missing'
 	call tangd keys keys
-	usage 1
+	usage 1 'there is one folder of keys only'
 	call tangd -l
-	usage 1
+	usage 1 'the folder of the keys is missing'
+}
+
+@test "an option that counts with -l only is refused without it; -p and -e, which the peers take, are not" {
+	local option
+	for option in --address=127.0.0.1 --admin=none --state=. --fronts=1 --workers=1 --user=nobody; do
+		call tangd "$option" keys
+		usage 1 "${option%%=*} is of use with -l only"
+	done
+	STATE_DIRECTORY=$PWD RUNTIME_DIRECTORY=$PWD call tangd -p 80 -e some keys
+	[ "$status" = 0 ]
 }
 
 @test "unknown options are refused, exit 1" {
