@@ -144,8 +144,9 @@ static void print_processes(FILE *out, const struct report *report)
 	head(out, "processes_died_total", "counter", "Processes that ended by themselves.");
 	(void)fprintf(out,
 		      "tangd_processes_died_total{process=\"front\"} %" PRIu64
-		      "\ntangd_processes_died_total{process=\"keys\"} %" PRIu64 "\n",
-		      report->fronts_died, report->workers_died);
+		      "\ntangd_processes_died_total{process=\"keys\"} %" PRIu64
+		      "\ntangd_processes_died_total{process=\"admin\"} %" PRIu64 "\n",
+		      report->fronts_died, report->workers_died, report->admin_died);
 	head(out, "processes", "gauge", "Processes that are there.");
 	(void)fprintf(
 		out,
@@ -237,10 +238,11 @@ static json_t *keys_to_json(const struct report *report)
 
 static json_t *processes_to_json(const struct report *report)
 {
-	return json_pack("{s:{s:i, s:I}, s:{s:i, s:I}, s:I}", "front", "there",
+	return json_pack("{s:{s:i, s:I}, s:{s:i, s:I}, s:{s:I}, s:I}", "front", "there",
 			 report->fronts_alive, "died", (json_int_t)report->fronts_died, "keys",
 			 "there", report->workers_alive, "died", (json_int_t)report->workers_died,
-			 "generations", (json_int_t)report->generations);
+			 "admin", "died", (json_int_t)report->admin_died, "generations",
+			 (json_int_t)report->generations);
 }
 
 static const char *state_text(const struct report *report)

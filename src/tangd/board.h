@@ -18,7 +18,8 @@ struct report {
 	uint64_t generations; /* that were put into service */
 	uint64_t fronts_died;
 	uint64_t workers_died;
-	bool serving; /* the fronts have keys */
+	uint64_t admin_died; /* processes like the one that tells */
+	bool serving;	     /* the fronts have keys */
 	bool is_missing; /* the folder has no key to advertise any more: the last generation stays in service */
 	bool state_kept;   /* there is a state folder … */
 	bool state_failed; /* … and it could not be written */

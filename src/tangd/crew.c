@@ -165,7 +165,10 @@ const char *crew_bury(struct crew *crew, pid_t pid)
 		crew->fronts_died++;
 		return "a front";
 	}
-	return bury(&crew->admin, pid) ? "the admin process" : NULL;
+	if (!bury(&crew->admin, pid))
+		return NULL;
+	crew->admin_died++;
+	return "the admin process";
 }
 
 int crew_fronts_alive(const struct crew *crew)

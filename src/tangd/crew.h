@@ -36,6 +36,7 @@ struct crew {
 	struct front_counts *counts[FRONTS_MAX];
 	struct board *board; /* for the admin process */
 	uint64_t fronts_died;
+	uint64_t admin_died;
 };
 
 /* Makes the memory that they share. Returns 0; -ENOMEM with `err` filled. To be ended by crew_release(). */

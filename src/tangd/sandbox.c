@@ -184,5 +184,5 @@ void sandbox_describe(const struct sandbox *sandbox, char text[static SANDBOX_TE
 	if (sandbox->not_dumpable)
 		add_text(text, "not dumpable", NULL);
 	if (!*text)
-		add_text(text, "nothing", NULL);
+		add_text(text, "nothing yet", NULL);
 }

@@ -45,5 +45,5 @@ int keys_sandbox(struct sandbox *sandbox, struct error *err);
 /* For admin: as front, but it takes no descriptors and makes only those of epoll. */
 int admin_sandbox(struct sandbox *sandbox, struct error *err);
 
-/* Writes what is in force for a person: "seccomp, landlock 7, no_new_privs, not dumpable"; "nothing" when all is missing. */
+/* Writes what is in force for a person: "seccomp, landlock 7, no_new_privs, not dumpable"; "nothing yet" for one of zeros. */
 void sandbox_describe(const struct sandbox *sandbox, char text[static SANDBOX_TEXT_MAX]);

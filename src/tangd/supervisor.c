@@ -129,10 +129,12 @@ static void report_all(struct supervisor *supervisor)
 
 	report->fronts_alive = crew_fronts_alive(&supervisor->crew);
 	report->fronts_died = supervisor->crew.fronts_died;
+	report->admin_died = supervisor->crew.admin_died;
 	report->workers_alive = serving ? generation_alive(serving) : 0;
 	report->serving = serving != NULL;
 	report->is_missing = supervisor->missing;
-	if (serving)
+	/* Those of a new generation lock themselves in when they have told that they are ready. */
+	if (serving && serving->by_keys->sandbox.no_new_privs)
 		report->keys_sandbox = serving->by_keys->sandbox;
 	report_keys(supervisor->state, report);
 	board_write(supervisor->crew.board, report);

@@ -290,6 +290,21 @@ assert len(seen) > 50'
 assert set(j["sandbox"]) == {"front", "keys", "admin"} and len(j["keys"]) == 2 and j["processes"]["front"] == {"there": 2, "died": 0}, j'
 }
 
+@test "the sandbox of the keys processes stays told while the keys change" {
+	! is_sanitized "$TANGD" || skip "a sanitized build has no sandbox"
+	start_telling
+	local i before
+	told() { tangctl status --admin admin.sock | grep -q '^  keys  .*seccomp, .*not dumpable'; }
+	newer() { [ "$(metric tangd_generations_total)" -gt "$before" ]; }
+	eventually told
+	for i in 1 2 3; do
+		before=$(metric tangd_generations_total)
+		tangd_rotate_keys -d keys
+		eventually newer
+		told
+	done
+}
+
 @test "the sandbox that is told is the one that the kernel tells" {
 	! is_sanitized "$TANGD" || skip "a sanitized build has no sandbox"
 	start_telling
@@ -388,6 +403,9 @@ assert set(j["sandbox"]) == {"front", "keys", "admin"} and len(j["keys"]) == 2 a
 	eventually told
 	again() { tangctl status --admin admin.sock >/dev/null 2>&1; }
 	eventually again
+	metric_is 'tangd_processes_died_total{process="admin"}' 1
+	tangctl status --admin admin.sock >answered
+	grep -qx '  admin          1 (1 died)' answered
 	opens_jwe
 }
 

@@ -258,7 +258,7 @@ static void test_what_is_in_force_is_told(void **state)
 	sandbox_describe(&all, text);
 	assert_string_equal(text, "seccomp, landlock 7, no_new_privs, not dumpable");
 	sandbox_describe(&none, text);
-	assert_string_equal(text, "nothing");
+	assert_string_equal(text, "nothing yet");
 	assert_true(sandbox.no_new_privs && sandbox.not_dumpable);
 	assert_int_equal(*sandbox.missing == '\0', sandbox.seccomp && sandbox.landlock > 0);
 }

@@ -192,10 +192,11 @@ static void tell_processes(const json_t *status)
 	(void)printf("processes\n"
 		     "  front          %" JSON_INTEGER_FORMAT " (%" JSON_INTEGER_FORMAT " died)\n"
 		     "  keys           %" JSON_INTEGER_FORMAT " (%" JSON_INTEGER_FORMAT
-		     " died), set of keys number %" JSON_INTEGER_FORMAT "\n",
+		     " died), set of keys number %" JSON_INTEGER_FORMAT "\n"
+		     "  admin          1 (%" JSON_INTEGER_FORMAT " died)\n",
 		     number(processes, "front", "there"), number(processes, "front", "died"),
 		     number(processes, "keys", "there"), number(processes, "keys", "died"),
-		     number(processes, "generations", NULL));
+		     number(processes, "generations", NULL), number(processes, "admin", "died"));
 }
 
 static void tell_status(const json_t *status)
