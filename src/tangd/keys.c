@@ -361,6 +361,8 @@ static int make_first_pair(struct keys *keys, struct error *err)
 		return rc;
 	drop_all(keys);
 	rc = keygen_pair(keys->folder_fd, NULL, NULL, err);
+	if (rc < 0)
+		error_prefix(err, "the folder '%s': ", keys->path);
 	return rc < 0 ? rc : load_folder(keys, &advertised, err);
 }
 

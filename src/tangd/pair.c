@@ -86,6 +86,10 @@ int pair_draft(int folder_fd, const struct pair_wish *wish, struct pair *pair, s
 
 	if (!alg)
 		return error_set(err, -EINVAL, "no keys are made on the curve '%s'", curve);
+	if (wish->signing_name && wish->exchange_name &&
+	    strcmp(wish->signing_name, wish->exchange_name) == 0)
+		return error_set(err, -EINVAL, "'%s' cannot be the name of both keys",
+				 wish->signing_name);
 	rc = tang_folder_check_room(folder_fd, 2, err);
 	if (rc == 0)
 		rc = draft_key(folder_fd, alg, curve, wish->signing_name, &made.signing, err);

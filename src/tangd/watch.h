@@ -24,5 +24,5 @@ void watch_end(struct watch *watch);
 /* Notes how the folder is now. */
 void watch_note(struct watch *watch);
 
-/* Says whether it is as it was noted. */
+/* Takes what the descriptor tells, and says whether the folder differs from what was noted. */
 bool watch_sees_change(struct watch *watch);

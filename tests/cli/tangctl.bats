@@ -233,7 +233,7 @@ END
 	call tangctl
 	usage 1 'Usage: tangctl COMMAND'
 	call tangctl nope
-	usage 1
+	usage 1 "there is no command 'nope'"
 	call tangctl backup
 	usage 1 'Usage: tangctl backup'
 	call tangctl backup a b

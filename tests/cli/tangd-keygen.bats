@@ -80,7 +80,7 @@ for key in keys:
 @test "the same name twice is refused, and nothing is left" {
 	mkdir keys
 	call tangd_keygen keys same same
-	fails 1 same.jwk
+	fails 1 "'same' cannot be the name of both keys"
 	[ -z "$(names keys)" ]
 }
 

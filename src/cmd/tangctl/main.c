@@ -52,6 +52,8 @@ static int dispatch(int argc, char *argv[])
 		print_usage(stdout);
 		return EXIT_SUCCESS;
 	}
+	if (argc > 1)
+		log_error("there is no command '%s'", argv[1]);
 	print_usage(stderr);
 	return EXIT_FAILURE;
 }
