@@ -57,7 +57,7 @@ rotate_replica() { # FOLDER NEW…
 
 	mkdir -m 0700 next
 	make_keys next
-	(cd next && for key in *.jwk; do mv "$key" ".$key"; done)
+	(cd next && for key in *.jwk; do mv -- "$key" ".$key"; done)
 	tangctl backup -d next next.backup
 	for folder in one two; do
 		tangctl restore -d $folder next.backup >restored
