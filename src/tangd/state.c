@@ -10,10 +10,12 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #define STATE_FORMAT "nbde-tangd-state"
+
+/* How long to wait for a server that is about to end, milliseconds. */
+enum { LOCK_MS = 1000 };
 
 enum { STATE_VERSION = 1, STATE_MODE = 0640, STATE_MAX = 4 * 1024 * 1024 };
 
@@ -36,7 +38,8 @@ static int take_folder(struct state *state, struct error *err)
 	if (state->folder_fd < 0)
 		return error_set(err, -errno, "cannot open the state folder '%s': %s", state->path,
 				 strerror(errno));
-	if (flock(state->folder_fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+	/* One that was killed may have a child yet that is being made. */
+	if (tang_folder_lock(state->folder_fd, deadline_in_ms(LOCK_MS), NULL) == -EBUSY)
 		return error_set(err, -EBUSY,
 				 "the state folder '%s' is another server's; name one for this one "
 				 "with --state",
