@@ -165,11 +165,13 @@ static void run(struct admin *admin)
 	}
 }
 
-static int lock_in(struct sandbox *sandbox)
+static int lock_in(const struct admin_process *process, struct sandbox *sandbox)
 {
 	struct error err = {0};
-	int rc = admin_sandbox(sandbox, &err);
+	int rc;
 
+	(void)sandbox_guard(process->listening, process->count);
+	rc = admin_sandbox(sandbox, &err);
 	if (rc < 0)
 		log_error("%s", err.text);
 	else if (*sandbox->missing)
@@ -189,7 +191,7 @@ int admin_process_run(const struct admin_process *process)
 		rc = start(admin);
 	}
 	if (rc == 0)
-		rc = lock_in(&admin->sandbox);
+		rc = lock_in(process, &admin->sandbox);
 	if (rc == 0)
 		run(admin);
 	for (int i = 0; admin && i < LISTEN_SOCKETS_MAX; i++)

@@ -220,18 +220,20 @@ static int begin(const struct front_process *process, struct tls *tls)
 }
 
 /* From here on, whatever somebody makes of us reaches no file and no key. */
-static int lock_in(struct front_counts *counts)
+static int lock_in(const struct front_process *process)
 {
 	struct sandbox sandbox;
 	struct error err = {0};
-	int rc = front_sandbox(&sandbox, &err);
+	int rc;
 
+	(void)sandbox_guard(process->listening, process->count);
+	rc = front_sandbox(&sandbox, &err);
 	if (rc < 0)
 		log_error("%s", err.text);
 	else if (*sandbox.missing)
 		log_warning("a front goes without part of its sandbox: %s", sandbox.missing);
 	if (rc == 0)
-		counts->sandbox = sandbox;
+		process->counts->sandbox = sandbox;
 	return rc;
 }
 
@@ -255,7 +257,7 @@ int front_process_run(const struct front_process *process)
 	(void)poll(&first, 1, NO_KEYS_MS);
 	rc = start(&state, process, &tls);
 	tls_free(&tls);
-	if (rc == 0 && lock_in(process->counts) == 0)
+	if (rc == 0 && lock_in(process) == 0)
 		run(&state);
 	end_change(&state);
 	channels_free(&state.front.channels);
