@@ -19,6 +19,7 @@ withstands() {
 @test "a folder that has lost its keys, and the death of a keys process: the others serve on" { withstands empty_folder_and_a_death; }
 @test "a front and each keys process killed under load: what comes later is answered, and it backs off" { withstands killed; }
 @test "a keys process that stands still for two seconds: another one takes its work" { withstands stopped; }
+@test "a front that stands still and keeps its keys processes: new keys all the same, and the old ones end" { withstands front_hoards; }
 @test "told to end in the middle of it all: exit 0, and none of the processes crashes" { withstands ended; }
 @test "64 descriptors: told to come again, or waits; nobody spins" { withstands few_descriptors; }
 

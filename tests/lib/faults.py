@@ -398,6 +398,41 @@ def stopped():
     return 0
 
 
+def front_hoards():
+    """A front that takes no new keys and lets go of no old ones: the other one has each new key, and the old processes end all the same."""
+    workers = 64
+    make_keys("keys")
+    with Server("standalone", "keys", "--fronts=2", "--workers=%d" % workers) as server:
+        pid = server.process.pid
+        eventually(lambda: len(named(pid, "keys")) == workers, "it serves")
+        still = named(pid, "front")[0]
+        os.kill(still, signal.SIGSTOP)
+        try:
+            # There are never more than four times as many.
+            for _ in range(6):
+                subprocess.run([ROTATE, "-d", "keys"], check=True)
+                message = read_pair("keys")[1]
+                eventually(lambda m=message: ask(server, m) == 200, "the new key is advertised")
+            before = processor_seconds([pid])
+            eventually(lambda: len(named(pid, "keys")) == workers, "those that were replaced end")
+            check(processor_seconds([pid]) - before < 2, "it spins:", processor_seconds([pid]) - before, "s")
+            check("a keys process ended" not in server.log(), server.log())
+        finally:
+            os.kill(still, signal.SIGCONT)
+
+
+def ask(server, message):
+    """The status; None for none."""
+    try:
+        connection = server.connect(("127.0.0.1", 0))
+        connection.send(message)
+        answer = connection.answer()
+        connection.close()
+    except (Failure, OSError):
+        return None
+    return answer and answer.status
+
+
 def ended():
     """It is told to end with requests at work, requests that wait for new keys, and requests that were not read yet: exit 0, and no crash."""
     for _ in range(3):
@@ -464,7 +499,7 @@ def disk_full():
     return 0
 
 
-CASES = (disk_full, half_open, garbage, keys_change, empty_folder_and_a_death, killed, stopped, ended, few_descriptors)
+CASES = (disk_full, half_open, garbage, keys_change, empty_folder_and_a_death, killed, stopped, front_hoards, ended, few_descriptors)
 
 
 def main():
