@@ -197,6 +197,7 @@ static int start(struct state *state, const struct front_process *process, const
 
 	state->front.channels = channels_new(http_answered);
 	state->front.keys = state;
+	state->front.servers = process->count;
 	if (!state->front.channels)
 		rc = error_nomem(&err);
 	for (; rc == 0 && state->count < process->count; state->count++)

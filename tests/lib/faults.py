@@ -20,7 +20,7 @@ import sys
 import threading
 import time
 
-from tangserver import Failure, Server, check, eventually, is_ready, make_keys, request
+from tangserver import PATIENCE_S, Failure, Server, check, eventually, is_ready, make_keys, request
 
 PROCESSORS = min(os.sysconf("SC_NPROCESSORS_ONLN"), 64)  # as the server counts them
 ROTATE = os.environ["TANGD_ROTATE_KEYS"]
@@ -478,6 +478,95 @@ def few_descriptors():
             case.is_well()
 
 
+def few_descriptors_for_two():
+    """The same with two sockets, which share them: there is room for new keys all the same."""
+    make_keys("keys")
+    with Server("standalone", "keys", "-a", "127.0.0.2", before=("sh", "-c", 'ulimit -n 64 && exec "$@"', "sh")) as server:
+        eventually(lambda: server.log().count("Listening on ") == 2 and ask(server, request("GET", "/adv")) == 200, "it serves")
+        other = ("127.0.0.2", int(server.log().split("Listening on ")[2].split()[0].rpartition(":")[2]))
+        held = []
+        for number in range(120):
+            held.append(socket.create_connection((server.address, other)[number % 2], PATIENCE_S, address(number)))
+            held[-1].send(b"GET /adv HT")
+        subprocess.run([ROTATE, "-d", "keys"], check=True)
+        time.sleep(1)
+        for one in held:
+            one.close()
+        message = read_pair("keys")[1]
+        eventually(lambda: ask(server, message) == 200, "the new key is advertised")
+        check(" ended (" not in server.log(), server.log())
+
+
+def large_bodies():
+    """Large bodies on many connections: the memory for them has a bound, and requests of the usual size are answered all the same."""
+    count, size = 1600, 65000
+    if raise_descriptors() < count + 500:
+        return 77
+    with Case() as case:
+        front, = named(case.pid, "front")
+        with open("/proc/%d/statm" % front, encoding="ascii") as statm:
+            before = int(statm.read().split()[1])
+        held = []
+        for number in range(count):
+            held.append(case.server.connect(address(number)))
+            held[-1].send(request("POST", "/rec/x", None, "Content-Length: %d" % (size + 1)) + b"{" * size)
+        case.answer(case.requests[2])
+        with open("/proc/%d/statm" % front, encoding="ascii") as statm:
+            grown = (int(statm.read().split()[1]) - before) * os.sysconf("SC_PAGESIZE")
+        check(grown < 90 * 1024 * 1024, "grown by", grown, "bytes")
+        for one in (held[0], held[-1]):
+            one.send(b"}")
+        first, last = held[0].answer(), held[-1].answer()
+        check(first and first.status == 400, first)
+        check(last and last.status == 503 and int(last.headers["retry-after"]) > 0, last)
+        for one in held:
+            one.close()
+        large = request("POST", "/rec/x", "{" * size)
+        eventually(lambda: ask(case.server, large) == 400, "there is room again")
+        case.is_well()
+    return 0
+
+
+def admin_held():
+    """Somebody holds connections of the admin process and lets them trickle: it answers others."""
+    make_keys("keys")
+    path = os.path.abspath("admin.sock")
+    with Server("standalone", "keys", "--admin=" + path):
+        eventually(lambda: os.path.exists(path), "it is there")
+        held = []
+        for _ in range(200):
+            held.append(socket.socket(socket.AF_UNIX))
+            held[-1].settimeout(PATIENCE_S)
+            held[-1].connect(path)
+            held[-1].send(request("GET", "/healthz")[:-2] + b"X: ")
+        for _ in range(3):
+            one = socket.socket(socket.AF_UNIX)
+            one.settimeout(PATIENCE_S)
+            one.connect(path)
+            start = time.monotonic()
+            one.send(request("GET", "/healthz"))
+            check(one.recv(100).startswith(b"HTTP/1.1 "), "no answer")
+            # Before those that are idle would have had to end.
+            check(time.monotonic() - start < 8, "answered after", time.monotonic() - start, "s")
+            one.close()
+        for one in held:
+            one.close()
+
+
+def inherited():
+    """A file that whoever starts the server had open is none of its processes'."""
+    make_keys("keys")
+    os.mkfifo("open")
+    reader = os.open("open", os.O_RDONLY | os.O_NONBLOCK)
+    with Server("standalone", "keys", before=("sh", "-c", 'exec 7>open; exec "$@"', "sh")) as server:
+        eventually(lambda: ask(server, request("GET", "/adv")) == 200, "it serves")
+        try:
+            check(os.read(reader, 1) == b"", "somebody has written")
+        except BlockingIOError:
+            raise Failure("it is still open") from None
+    os.close(reader)
+
+
 def disk_full():
     """No room for the first pair: the reason is told; made as soon as there is some. To be run with mounts of one's own."""
     os.mkdir("full")
@@ -499,7 +588,8 @@ def disk_full():
     return 0
 
 
-CASES = (disk_full, half_open, garbage, keys_change, empty_folder_and_a_death, killed, stopped, front_hoards, ended, few_descriptors)
+CASES = (disk_full, half_open, garbage, keys_change, empty_folder_and_a_death, killed, stopped, front_hoards, ended, few_descriptors, few_descriptors_for_two,
+         large_bodies, admin_held, inherited)
 
 
 def main():
