@@ -425,9 +425,11 @@ static void wait_for_work(const struct supervisor *supervisor)
 {
 	struct deadline until = deadline_earlier(deadline_in_ms(WATCH_LOOK_MS),
 						 supervisor->counting);
+	/* What the watch has is not looked at before, and would wake us without end. */
+	bool is_busy = supervisor->starting || supervisor->wanted;
 	struct pollfd polled[3] = {
 		{supervisor->signals, POLLIN, 0},
-		{supervisor->watch.fd, POLLIN, 0},
+		{is_busy ? -1 : supervisor->watch.fd, POLLIN, 0},
 		{supervisor->starting ? generation_fd(supervisor->starting) : -1, POLLIN, 0}};
 
 	if (supervisor->wanted && !supervisor->starting)

@@ -339,6 +339,24 @@ def empty_folder_and_a_death():
     return 0
 
 
+def too_many_keys():
+    """A folder that cannot be read, for it has too many keys, and in which something happens again and again: the last keys serve, and nobody spins."""
+    with Case() as case:
+        for number in range(1001):
+            with open("keys/.%d.jwk" % number, "w", encoding="ascii") as file:
+                file.write("{}")
+        eventually(lambda: "more than 1000 key files" in case.server.log(), "it is told")
+        before = processor_seconds([case.pid])
+        for number in range(30):
+            os.utime("keys/.%d.jwk" % number)
+            time.sleep(0.1)
+        check(processor_seconds([case.pid]) - before < 1, "it spins:", processor_seconds([case.pid]) - before, "s")
+        case.answer(case.requests[2])
+        for number in range(1001):
+            os.unlink("keys/.%d.jwk" % number)
+        case.is_well()
+
+
 # --- Processes --------------------------------------------------------------------------------------------------------------------------
 
 def killed():
@@ -589,7 +607,7 @@ def disk_full():
 
 
 CASES = (disk_full, half_open, garbage, keys_change, empty_folder_and_a_death, killed, stopped, front_hoards, ended, few_descriptors, few_descriptors_for_two,
-         large_bodies, admin_held, inherited)
+         large_bodies, admin_held, inherited, too_many_keys)
 
 
 def main():
