@@ -193,14 +193,22 @@ char *admin_metrics(const struct report *report, struct front_counts *const *fro
 	return text;
 }
 
-/* What shared memory holds need not end. */
+/* What shared memory holds need not end, nor be text; and whoever wrote it may write on. */
 static json_t *sandbox_to_json(const struct sandbox *sandbox)
 {
 	char text[SANDBOX_TEXT_MAX];
-	size_t length = strnlen(sandbox->missing, sizeof(sandbox->missing));
+	char missing[SANDBOX_TEXT_MAX + 1] = "";
 
+	memcpy(missing, sandbox->missing, SANDBOX_TEXT_MAX);
+	error_sanitise(missing);
 	sandbox_describe(sandbox, text);
-	return json_pack("{s:s, s:s%}", "in_force", text, "missing", sandbox->missing, length);
+	return json_pack("{s:s, s:s}", "in_force", text, "missing", missing);
+}
+
+/* A number that no process of ours counts up to stays one that a reader takes. */
+static json_int_t number(uint64_t value)
+{
+	return value < INT64_MAX ? (json_int_t)value : INT64_MAX;
 }
 
 static json_t *requests_to_json(const struct totals *totals, int kind)
@@ -215,7 +223,7 @@ static json_t *requests_to_json(const struct totals *totals, int kind)
 		if (i < COUNTS_STATUS_OTHER)
 			(void)snprintf(name, sizeof(name), "%u", counts_status[i]);
 		(void)json_object_set_new(statuses, name,
-					  json_integer((json_int_t)totals->requests[kind][i]));
+					  json_integer(number(totals->requests[kind][i])));
 	}
 	return statuses;
 }
@@ -266,9 +274,9 @@ char *admin_status(const struct report *report, struct front_counts *const *fron
 		processes_to_json(report), "requests", kinds[COUNTS_ADVERTISEMENT],
 		requests_to_json(&totals, COUNTS_ADVERTISEMENT), kinds[COUNTS_RECOVERY],
 		requests_to_json(&totals, COUNTS_RECOVERY), kinds[COUNTS_OTHER],
-		requests_to_json(&totals, COUNTS_OTHER), "waiting", (json_int_t)totals.waiting,
-		"connections", (json_int_t)totals.connections, "shed", (json_int_t)totals.gave_way,
-		"log_lines_lost", (json_int_t)totals.lost_lines, "sandbox", "front",
+		requests_to_json(&totals, COUNTS_OTHER), "waiting", number(totals.waiting),
+		"connections", number(totals.connections), "shed", number(totals.gave_way),
+		"log_lines_lost", number(totals.lost_lines), "sandbox", "front",
 		sandbox_to_json(&fronts[0]->sandbox), "keys",
 		sandbox_to_json(&report->keys_sandbox), "admin", sandbox_to_json(own), "keys",
 		keys_to_json(report));

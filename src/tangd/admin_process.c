@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "tangd/admin.h"
+#include "tangd/connections.h"
 #include "tangd/listen.h"
 #include "tangd/sandbox.h"
 
@@ -19,6 +20,9 @@
 /* Few ask, and briefly. */
 enum { CONNECTIONS_MOST = 64, IDLE_S = 10, MEMORY_PER_CONNECTION = 8 * 1024 };
 
+/* More that are let in while others give way. */
+enum { SURPLUS_MOST = 16 };
+
 /* How often to look for connections whose time is over. */
 enum { SWEEP_MS = 1000 };
 
@@ -26,7 +30,8 @@ struct admin {
 	const struct admin_process *process;
 	struct sandbox sandbox;
 	struct MHD_Daemon *daemon[LISTEN_SOCKETS_MAX];
-	struct report report; /* too large for the stack */
+	struct connections *connections; /* of all of them */
+	struct report report;		 /* too large for the stack */
 };
 
 struct page {
@@ -119,6 +124,23 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
 	return send_page(connection, &page);
 }
 
+/* Whoever holds all connections keeps nobody out: an answer takes a moment, and the oldest gives way. */
+static void watch_connection(void *arg, struct MHD_Connection *connection, void **context,
+			     enum MHD_ConnectionNotificationCode code)
+{
+	struct admin *admin = arg;
+	const union MHD_ConnectionInfo *info;
+
+	if (code != MHD_CONNECTION_NOTIFY_STARTED) {
+		connections_remove(admin->connections, *context);
+		*context = NULL;
+		return;
+	}
+	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	if (info)
+		*context = connections_add(admin->connections, info->connect_fd, NULL);
+}
+
 static int start(struct admin *admin)
 {
 	const struct admin_process *process = admin->process;
@@ -129,12 +151,15 @@ static int start(struct admin *admin)
 		log_error("%s", err.text);
 		return rc;
 	}
-
+	admin->connections = connections_new(CONNECTIONS_MOST);
+	if (!admin->connections)
+		return -ENOMEM;
 	for (int i = 0; i < process->count && i < LISTEN_SOCKETS_MAX; i++) {
 		admin->daemon[i] = MHD_start_daemon(
 			MHD_USE_EPOLL, 0, NULL, NULL, handle, admin, MHD_OPTION_LISTEN_SOCKET,
 			process->listening[i], MHD_OPTION_CONNECTION_LIMIT,
-			(unsigned)CONNECTIONS_MOST, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
+			(unsigned)(CONNECTIONS_MOST + SURPLUS_MOST), MHD_OPTION_NOTIFY_CONNECTION,
+			watch_connection, admin, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
 			MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_PER_CONNECTION,
 			MHD_OPTION_END);
 		if (!admin->daemon[i]) {
@@ -162,14 +187,17 @@ static void run(struct admin *admin)
 		(void)poll(polled, (nfds_t)count + 1, SWEEP_MS);
 		for (int i = 0; i < count; i++)
 			(void)MHD_run(admin->daemon[i]);
+		connections_sweep(admin->connections);
 	}
 }
 
-static int lock_in(struct sandbox *sandbox)
+static int lock_in(const struct admin_process *process, struct sandbox *sandbox)
 {
 	struct error err = {0};
-	int rc = admin_sandbox(sandbox, &err);
+	int rc;
 
+	(void)sandbox_guard(process->listening, process->count);
+	rc = admin_sandbox(sandbox, &err);
 	if (rc < 0)
 		log_error("%s", err.text);
 	else if (*sandbox->missing)
@@ -189,12 +217,14 @@ int admin_process_run(const struct admin_process *process)
 		rc = start(admin);
 	}
 	if (rc == 0)
-		rc = lock_in(&admin->sandbox);
+		rc = lock_in(process, &admin->sandbox);
 	if (rc == 0)
 		run(admin);
 	for (int i = 0; admin && i < LISTEN_SOCKETS_MAX; i++)
 		if (admin->daemon[i])
 			MHD_stop_daemon(admin->daemon[i]);
+	if (admin)
+		connections_free(&admin->connections);
 	free(admin);
 	return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

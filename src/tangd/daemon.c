@@ -133,6 +133,7 @@ int daemon_run(const struct options *options, struct error *err)
 	int status = EXIT_FAILURE;
 	int rc;
 
+	manager_close_others();
 	log_never_wait();
 	rc = check_folder(options->folder, err);
 	if (rc == 0)

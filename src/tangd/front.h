@@ -22,6 +22,7 @@ struct front {
 	struct channels
 		*channels; /* to where they are, when they are not in this process; may be NULL */
 	struct front_counts *counts; /* of its requests; may be NULL */
+	int servers;		     /* of this process, which share its descriptors; 0: one */
 	/* Whether the keys are changing, so that a request is to wait for http_release(); NULL: it never is. */
 	bool (*is_changing)(void *keys);
 };

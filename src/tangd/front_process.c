@@ -197,6 +197,7 @@ static int start(struct state *state, const struct front_process *process, const
 
 	state->front.channels = channels_new(http_answered);
 	state->front.keys = state;
+	state->front.servers = process->count;
 	if (!state->front.channels)
 		rc = error_nomem(&err);
 	for (; rc == 0 && state->count < process->count; state->count++)
@@ -220,18 +221,20 @@ static int begin(const struct front_process *process, struct tls *tls)
 }
 
 /* From here on, whatever somebody makes of us reaches no file and no key. */
-static int lock_in(struct front_counts *counts)
+static int lock_in(const struct front_process *process)
 {
 	struct sandbox sandbox;
 	struct error err = {0};
-	int rc = front_sandbox(&sandbox, &err);
+	int rc;
 
+	(void)sandbox_guard(process->listening, process->count);
+	rc = front_sandbox(&sandbox, &err);
 	if (rc < 0)
 		log_error("%s", err.text);
 	else if (*sandbox.missing)
 		log_warning("a front goes without part of its sandbox: %s", sandbox.missing);
 	if (rc == 0)
-		counts->sandbox = sandbox;
+		process->counts->sandbox = sandbox;
 	return rc;
 }
 
@@ -269,7 +272,7 @@ int front_process_run(const struct front_process *process)
 	(void)poll(&first, 1, NO_KEYS_MS);
 	rc = start(&state, process, &tls);
 	tls_free(&tls);
-	if (rc == 0 && lock_in(process->counts) == 0)
+	if (rc == 0 && lock_in(process) == 0)
 		run(&state);
 	end(&state);
 	return state.draining ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -31,8 +31,9 @@ struct generation_plan {
 
 /* Private to generation.c but for `next`. */
 struct generation {
-	struct generation *next; /* an older one, for whoever keeps a list */
-	struct deadline deadline;
+	struct generation *next;  /* an older one, for whoever keeps a list */
+	struct deadline deadline; /* of its start; once it is replaced, of its end */
+	bool dismissed;		  /* replaced, and killed since it did not end */
 	int fronts;
 	int workers; /* processes that were started */
 	int reported;

@@ -59,8 +59,15 @@ struct http_server {
 	struct deadline sweep;
 	size_t requests;      /* that have begun and not ended */
 	size_t ended;	      /* requests and connections, since memory was given back */
+	size_t bodies;	      /* bytes of them */
 	struct request *held; /* those that wait for the keys to change, the last one first */
 };
+
+/*
+ * Bytes of all bodies that are being read; and what each may have whatever there is of others. Nobody with a point to multiply needs more
+ * than that, so that whoever sends large ones on thousands of connections takes no memory without bound, and no place of theirs.
+ */
+enum { BODIES_MOST = 64 * 1024 * 1024, BODY_ALWAYS = 4096 };
 
 /* How often a request is begun anew whose answer was lost with the process that worked it out. */
 enum { BEGINNINGS_MAX = 4 };
@@ -86,6 +93,7 @@ struct request {
 	bool seen; /* the handler was called once, for the head */
 	bool logged;
 	bool body_too_large;
+	bool body_shed; /* there is no room for it now */
 };
 
 static struct connection *connection_of(struct MHD_Connection *connection)
@@ -171,6 +179,14 @@ static void log_refused(const struct http_server *server, struct request *reques
 	finish_request(server, request, "", COUNTS_OTHER, info->http_status);
 }
 
+static void forget_body(struct http_server *server, struct request *request)
+{
+	if (request->body)
+		server->bodies -= request->body_size;
+	free(request->body);
+	request->body = NULL;
+}
+
 static void end_request(void *arg, struct MHD_Connection *connection, void **context,
 			enum MHD_RequestTerminationCode code)
 {
@@ -185,7 +201,7 @@ static void end_request(void *arg, struct MHD_Connection *connection, void **con
 	server->ended++;
 	log_refused(server, request);
 	free(request->target);
-	free(request->body);
+	forget_body(server, request);
 	free(request);
 	*context = NULL;
 }
@@ -215,20 +231,28 @@ static void watch_connection(void *arg, struct MHD_Connection *connection, void 
 	*context = connections_add(server->connections, info->connect_fd, address);
 }
 
-static enum MHD_Result take_body(struct request *request, const char *data, size_t size)
+/* What is not kept is read on and forgotten, so that the connection can go on after the answer. */
+static enum MHD_Result take_body(struct http_server *server, struct request *request,
+				 const char *data, size_t size)
 {
+	size_t whole = request->body_size + size;
 	char *grown;
 
-	if (request->body_size + size > FRONT_BODY_MAX)
+	if (whole > FRONT_BODY_MAX)
 		request->body_too_large = true;
-	if (request->body_too_large)
-		return MHD_YES; /* read on and forget, so that the connection can go on after the 413 */
-	grown = realloc(request->body, request->body_size + size);
+	else if (whole > BODY_ALWAYS && server->bodies + size > BODIES_MOST)
+		request->body_shed = true;
+	if (request->body_too_large || request->body_shed) {
+		forget_body(server, request);
+		return MHD_YES;
+	}
+	grown = realloc(request->body, whole);
 	if (!grown)
 		return MHD_NO;
 	memcpy(grown + request->body_size, data, size);
 	request->body = grown;
-	request->body_size += size;
+	request->body_size = whole;
+	server->bodies += size;
 	return MHD_YES;
 }
 
@@ -295,6 +319,14 @@ static bool is_method(const char *method)
 		if (strcmp(method, methods[i]) == 0)
 			return true;
 	return false;
+}
+
+/* Older versions of the library let white space stand in a target. There is none in a URL, and in the log it would be for the sender to write. */
+static bool target_is_clear(const char *target)
+{
+	while ((unsigned char)*target > ' ')
+		target++;
+	return *target == '\0';
 }
 
 /* Answers and ends the connection: nobody knows where the next request would begin, or there is no room for it. */
@@ -368,9 +400,10 @@ static size_t body_size(const struct request *request)
 }
 
 /* Reads the request, or what was read of it before it was lost. Returns whether there is an answer already. */
-static bool begin_answer(const struct front *front, const char *method, struct request *request,
+static bool begin_answer(struct http_server *server, const char *method, struct request *request,
 			 struct answer *answer)
 {
+	const struct front *front = server->front;
 	bool done;
 
 	if (request->progress == LOST)
@@ -378,8 +411,7 @@ static bool begin_answer(const struct front *front, const char *method, struct r
 	done = front_begin(front, method, request->target, request->body, body_size(request),
 			   answer, &request->message);
 	/* Thousands may wait. */
-	free(request->body);
-	request->body = NULL;
+	forget_body(server, request);
 	return done;
 }
 
@@ -400,12 +432,16 @@ static bool find_answer(struct http_server *server, const char *method, struct r
 		front_finish(&request->reply, answer);
 		return true;
 	}
+	if (request->body_shed && !request->body_too_large) {
+		front_shed(answer);
+		return true;
+	}
 	if (front->exchange) {
 		front_answer(front, method, request->target, request->body, body_size(request),
 			     answer);
 		return true;
 	}
-	return begin_answer(front, method, request, answer) || ask_keys(server, request, answer);
+	return begin_answer(server, method, request, answer) || ask_keys(server, request, answer);
 }
 
 static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, const char *url,
@@ -422,6 +458,10 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
 		return MHD_NO;
 	if (!request->seen) {
 		request->seen = true;
+		if (!target_is_clear(request->target)) {
+			*request->target = '\0';
+			return refuse(server, request, "", MHD_HTTP_BAD_REQUEST);
+		}
 		if (connections_is_surplus(connection_of(connection)))
 			return refuse(server, request, method, MHD_HTTP_SERVICE_UNAVAILABLE);
 		return is_method(method) && length_is_clear(connection)
@@ -429,7 +469,7 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
 			       : refuse(server, request, method, MHD_HTTP_BAD_REQUEST);
 	}
 	if (*size > 0) {
-		enum MHD_Result result = take_body(request, data, *size);
+		enum MHD_Result result = take_body(server, request, data, *size);
 
 		*size = 0;
 		return result;
@@ -456,7 +496,7 @@ static rlim_t smaller(rlim_t a, rlim_t b)
 }
 
 /* As many as there are descriptors for, and `*surplus` more: the library must meet this limit before the system's. */
-static size_t most_connections(size_t *surplus)
+static size_t most_connections(const struct front *front, size_t *surplus)
 {
 	struct rlimit limit;
 	rlim_t left;
@@ -464,6 +504,8 @@ static size_t most_connections(size_t *surplus)
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		limit.rlim_cur = DESCRIPTORS_KEPT + 2 * SURPLUS_MOST;
 	left = limit.rlim_cur - smaller(DESCRIPTORS_KEPT, limit.rlim_cur / 2);
+	if (front->servers > 1)
+		left /= (rlim_t)front->servers;
 	*surplus = smaller(SURPLUS_MOST, left / 2);
 	return smaller(CONNECTIONS_MOST, left - *surplus);
 }
@@ -472,7 +514,7 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, int listen_fd
 				       const struct tls *tls)
 {
 	size_t surplus = 0;
-	size_t most = most_connections(&surplus);
+	size_t most = most_connections(server->front, &surplus);
 	/* Without the library's own log: a line for each strange request would be for the sender to write. */
 	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME;
 	struct MHD_OptionItem options[] = {
@@ -519,7 +561,7 @@ static int make_server(const struct front *front, int listen_fd, const char *log
 	made->front = front;
 	made->log_address = log_address;
 	made->listens = listen_fd >= 0;
-	made->connections = connections_new(most_connections(&surplus));
+	made->connections = connections_new(most_connections(front, &surplus));
 	made->daemon = made->connections ? start_daemon(made, listen_fd, tls) : NULL;
 	info = made->daemon ? MHD_get_daemon_info(made->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
 	if (!info) {

@@ -60,7 +60,7 @@ static int load(const struct keys_process *process, struct keys *keys)
 	return report(process, 0, set, process->flags & KEYS_SIGN ? side : NULL);
 }
 
-/* Answers one request of a channel, if there is one. Returns 0 at the channel's end, else 1. */
+/* Answers one request of a channel, if there is one; an answer that finds no room is asked for again. Returns 0 at the channel's end, else 1. */
 static int answer_one(const struct keys *keys, struct key_uses *uses, int fd, int flags)
 {
 	struct key_request request;
@@ -75,8 +75,8 @@ static int answer_one(const struct keys *keys, struct key_uses *uses, int fd, in
 	keys_answer(keys, &request, &reply);
 	if (reply.status == 0)
 		counts_use(uses, request.key);
-	return send(fd, &reply, sizeof(reply), MSG_NOSIGNAL) == (ssize_t)sizeof(reply) ||
-	       errno == EINTR;
+	return send(fd, &reply, sizeof(reply), flags | MSG_NOSIGNAL) == (ssize_t)sizeof(reply) ||
+	       errno == EINTR || errno == EAGAIN;
 }
 
 /* One front needs no poll: the call waits where the work is. */
@@ -84,6 +84,18 @@ static void serve_one(const struct keys *keys, struct key_uses *uses, int fd)
 {
 	while (answer_one(keys, uses, fd, 0))
 		;
+}
+
+/* Whether there is something to do. A front that reads no answers is asked nothing more until it does: it holds up nobody else. */
+static bool is_due(struct pollfd *polled)
+{
+	struct pollfd room = {polled->fd, POLLOUT, 0};
+
+	if (polled->fd < 0 || !polled->revents)
+		return false;
+	(void)poll(&room, 1, 0);
+	polled->events = room.revents & POLLOUT ? POLLIN : POLLOUT;
+	return room.revents & (POLLOUT | POLLHUP);
 }
 
 static void serve_several(const struct keys *keys, struct key_uses *uses, const int *channels,
@@ -98,7 +110,7 @@ static void serve_several(const struct keys *keys, struct key_uses *uses, const 
 		if (poll(polled, count, -1) < 0 && errno != EINTR)
 			return;
 		for (size_t i = 0; i < count; i++) {
-			if (polled[i].fd < 0 || !polled[i].revents)
+			if (!is_due(&polled[i]))
 				continue;
 			if (answer_one(keys, uses, polled[i].fd, MSG_DONTWAIT))
 				continue;

@@ -78,6 +78,8 @@ int main(int argc, char *argv[])
 	fd_take_standard();
 	log_open(other ? other->name : "tangd");
 	json_wipe_on_free();
+	/* While there are random numbers: where the doors are closed, the library would take the time, which a client can guess. */
+	json_object_seed(0);
 	if (secret_harden_process(&err) < 0)
 		log_warning("%s", err.text);
 	if (other)

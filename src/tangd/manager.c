@@ -39,9 +39,21 @@ static int take_socket(int fd, struct error *err)
 	return 0;
 }
 
+static long handed_over(void)
+{
+	return number_of("LISTEN_PID") == getpid() ? number_of("LISTEN_FDS") : 0;
+}
+
+void manager_close_others(void)
+{
+	long count = handed_over();
+
+	(void)close_range(FIRST_FD + (unsigned)(count < INT_MAX - FIRST_FD ? count : 0), ~0U, 0);
+}
+
 int manager_sockets(int fds[static LISTEN_SOCKETS_MAX], struct error *err)
 {
-	long count = number_of("LISTEN_PID") == getpid() ? number_of("LISTEN_FDS") : 0;
+	long count = handed_over();
 	int rc = 0;
 
 	(void)unsetenv("LISTEN_PID");

@@ -9,6 +9,12 @@
 #include "tangd/listen.h"
 
 /*
+ * Closes what this process has inherited and was not handed, but for descriptors 0 to 2: root's files are not for those that read the
+ * network. To be called before anything is opened.
+ */
+void manager_close_others(void);
+
+/*
  * Takes the listening sockets that were handed to this process, if any, and keeps them from programs that it starts. Returns how many
  * `fds` were filled (the caller's); -E2BIG, -ENOTSOCK with `err` filled.
  */

@@ -154,6 +154,19 @@ static int enter(struct sandbox *sandbox, enum sandbox_role role, struct error *
 	return 0;
 }
 
+int sandbox_guard(const int *sockets, int count)
+{
+#ifdef SANDBOX_SANITIZED
+	(void)sockets;
+	(void)count;
+	return 0;
+#else
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+		return -errno;
+	return sandbox_filter_sockets(sockets, count);
+#endif
+}
+
 int front_sandbox(struct sandbox *sandbox, struct error *err)
 {
 	return enter(sandbox, SANDBOX_FRONT, err);

@@ -33,6 +33,14 @@ struct sandbox {
  */
 
 /*
+ * Before one of these: keeps the process from changing `count` sockets that it shares with others, and with those that come after it. To
+ * shut down a listening socket would end it for all of them, and for a service manager that handed it over; no other process could serve
+ * it again. Its flags and options stay as they are, too. Returns 0, or a negative code where it cannot be had: a kernel without filters
+ * of calls, which the call that follows tells of.
+ */
+int sandbox_guard(const int *sockets, int count);
+
+/*
  * For front: accepts from, reads and writes the sockets it was given, takes descriptors (SCM_RIGHTS) and maps them, and makes
  * epoll, event and timer descriptors. It can hand a descriptor on to whom it is connected to: the HTTP library needs sendmsg(2),
  * and no filter sees what a message carries.

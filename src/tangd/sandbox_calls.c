@@ -173,6 +173,40 @@ static int allow_abort(scmp_filter_ctx filter)
 	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, &own);
 }
 
+/* Descriptors and commands are 32 bits to the kernel: it passes over what stands above them. */
+#define IS_32(argument, value)                                                              \
+	{                                                                                   \
+		(argument), SCMP_CMP_MASKED_EQ, UINT32_MAX, (scmp_datum_t)(uint32_t)(value) \
+	}
+
+static int keep_socket(scmp_filter_ctx filter, int fd)
+{
+	const uint32_t refuse = SCMP_ACT_ERRNO(EPERM);
+	const struct scmp_arg_cmp own[] = {IS_32(0, fd), IS_32(1, F_SETFL)};
+	int rc = seccomp_rule_add_array(filter, refuse, SCMP_SYS(shutdown), 1, own);
+
+	if (rc == 0)
+		rc = seccomp_rule_add_array(filter, refuse, SCMP_SYS(setsockopt), 1, own);
+	if (rc == 0)
+		rc = seccomp_rule_add_array(filter, refuse, SCMP_SYS(fcntl), 2, own);
+	if (rc == 0)
+		rc = seccomp_rule_add_array(filter, refuse, SCMP_SYS(fcntl64), 2, own);
+	return rc;
+}
+
+int sandbox_filter_sockets(const int *sockets, int count)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+	int rc = filter ? 0 : -ENOMEM;
+
+	for (int i = 0; rc == 0 && i < count; i++)
+		rc = keep_socket(filter, sockets[i]);
+	if (rc == 0)
+		rc = seccomp_load(filter);
+	seccomp_release(filter);
+	return rc;
+}
+
 int sandbox_filter_calls(enum sandbox_role role)
 {
 	scmp_filter_ctx filter = seccomp_init(UNKNOWN_CALL);

@@ -10,3 +10,6 @@ enum sandbox_role { SANDBOX_FRONT = 1, SANDBOX_KEYS = 2, SANDBOX_ADMIN = 4 };
  * finds it. Returns 0 or a negative errno code.
  */
 int sandbox_filter_calls(enum sandbox_role role);
+
+/* Loads one that refuses, with EPERM, to shut down these sockets and to change their flags and options; nothing else. Returns as above. */
+int sandbox_filter_sockets(const int *sockets, int count);

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -224,7 +225,8 @@ void state_add_uses(struct state *state, const char *thumbprint, uint64_t times,
 
 	if (!key)
 		return;
-	key->times += times;
+	/* As far as the file can hold it: a front that lies must not make them fewer, nor the file unreadable. */
+	key->times = times < INT64_MAX - key->times ? key->times + times : INT64_MAX;
 	if (last > key->last)
 		key->last = last;
 	state->changed = true;

@@ -42,6 +42,12 @@ enum { END_MS = 5000 };
 /* How long to wait for whoever has hidden all keys, and not made new ones yet. */
 enum { PATIENCE_MS = 10000 };
 
+/*
+ * How long keys processes that were replaced may take to answer what they were sent, and after how long they give way where there are too
+ * many: a front that does not let go of them would keep removed keys in use, and new ones out.
+ */
+enum { DRAIN_MS = 10000, GIVE_WAY_MS = 1000 };
+
 /* How often uses of keys are counted together, and written down. */
 enum { COUNT_MS = 1000, WRITE_MS = 10000 };
 
@@ -181,6 +187,36 @@ static unsigned flags_of(const struct supervisor *supervisor)
 	       (supervisor->missing ? (unsigned)KEYS_TOLD : 0U);
 }
 
+static void dismiss(struct generation *generation)
+{
+	if (generation->dismissed)
+		return;
+	log_warning("keys processes that were replaced do not end; they are killed");
+	generation->dismissed = true;
+	generation_kill(generation);
+}
+
+/* Those that were replaced, the oldest last. */
+static void dismiss_late(const struct supervisor *supervisor)
+{
+	struct generation *g = supervisor->serving ? supervisor->serving->next : NULL;
+
+	for (; g; g = g->next)
+		if (deadline_passed(g->deadline))
+			dismiss(g);
+}
+
+static void make_room(const struct supervisor *supervisor)
+{
+	struct generation *oldest = NULL;
+
+	for (struct generation *g = supervisor->serving; g; g = g->next)
+		if (g != supervisor->serving && !g->dismissed)
+			oldest = g;
+	if (oldest && deadline_left_ms(oldest->deadline) < DRAIN_MS - GIVE_WAY_MS)
+		dismiss(oldest);
+}
+
 static void start_generation(struct supervisor *supervisor)
 {
 	const struct generation_plan plan = {.folder = supervisor->options->folder,
@@ -193,8 +229,11 @@ static void start_generation(struct supervisor *supervisor)
 	struct error err = {0};
 
 	/* Those of the last ones that drain still have their places. */
-	if (workers_alive(supervisor) + supervisor->workers > WORKERS_MAX)
+	if (workers_alive(supervisor) + supervisor->workers > WORKERS_MAX) {
+		make_room(supervisor);
+		supervisor->when = deadline_in_ms(SETTLE_MS);
 		return;
+	}
 	supervisor->wanted = false;
 	/* Noted before anything is read: a change in between makes one more generation. */
 	watch_note(&supervisor->watch);
@@ -224,6 +263,8 @@ static void hand_over(struct supervisor *supervisor)
 
 	crew_hand_over(&supervisor->crew, generation);
 	generation_let_go(generation);
+	if (supervisor->serving)
+		supervisor->serving->deadline = deadline_in_ms(DRAIN_MS);
 	generation->next = supervisor->serving;
 	supervisor->serving = generation;
 	supervisor->starting = NULL;
@@ -346,7 +387,8 @@ static void bury_one(struct supervisor *supervisor, pid_t pid, int status)
 	for (struct generation *g = supervisor->serving; g; g = g->next) {
 		if (!generation_bury(g, pid))
 			continue;
-		bury_worker(supervisor, false, status);
+		if (!g->dismissed)
+			bury_worker(supervisor, false, status);
 		return;
 	}
 }
@@ -385,9 +427,11 @@ static void wait_for_work(const struct supervisor *supervisor)
 {
 	struct deadline until = deadline_earlier(deadline_in_ms(WATCH_LOOK_MS),
 						 supervisor->counting);
+	/* What the watch has is not looked at before, and would wake us without end. */
+	bool is_busy = supervisor->starting || supervisor->wanted;
 	struct pollfd polled[3] = {
 		{supervisor->signals, POLLIN, 0},
-		{supervisor->watch.fd, POLLIN, 0},
+		{is_busy ? -1 : supervisor->watch.fd, POLLIN, 0},
 		{supervisor->starting ? generation_fd(supervisor->starting) : -1, POLLIN, 0}};
 
 	if (supervisor->wanted && !supervisor->starting)
@@ -409,6 +453,7 @@ static void keep_time(struct supervisor *supervisor)
 		take_stock(supervisor);
 	if (deadline_passed(supervisor->writing))
 		write_state(supervisor);
+	dismiss_late(supervisor);
 	if (supervisor->missing && deadline_passed(supervisor->patience)) {
 		supervisor->patience = deadline_in_ms(PATIENCE_MS);
 		supervisor->may_create = true;

@@ -395,6 +395,17 @@ assert set(j["sandbox"]) == {"front", "keys", "admin"} and len(j["keys"]) == 2 a
 	[ "$status" = 1 ] && [ -z "$output" ] && [ "${#stderr_lines[@]}" = 1 ]
 }
 
+@test "tangctl against somebody who wants to write on the terminal: text, and no more" {
+	start_badserver hostile_status
+	local form
+	for form in status keys 'status --json' 'keys --json'; do
+		# shellcheck disable=SC2086 # words
+		call tangctl $form --admin "127.0.0.1:$port"
+		[[ $output == *'a?]0;owned?b'* ]]
+		never grep -qP '[\x00-\x08\x0b-\x1f\x7f]|\xc2\x9b|\xe2\x80\xae' <<<"$output"
+	done
+}
+
 @test "an admin process that dies is told and started again, and nothing else notices" {
 	start_telling
 	seal

@@ -19,8 +19,14 @@ withstands() {
 @test "a folder that has lost its keys, and the death of a keys process: the others serve on" { withstands empty_folder_and_a_death; }
 @test "a front and each keys process killed under load: what comes later is answered, and it backs off" { withstands killed; }
 @test "a keys process that stands still for two seconds: another one takes its work" { withstands stopped; }
+@test "a front that stands still and keeps its keys processes: new keys all the same, and the old ones end" { withstands front_hoards; }
 @test "told to end in the middle of it all: exit 0, and none of the processes crashes" { withstands ended; }
 @test "64 descriptors: told to come again, or waits; nobody spins" { withstands few_descriptors; }
+@test "more keys than can be read, and changes again and again: the last ones serve, and nobody spins" { withstands too_many_keys; }
+@test "64 descriptors for two sockets: there is room for new keys" { withstands few_descriptors_for_two; }
+@test "large bodies on many connections: memory has a bound, and who sends the usual is answered" { withstands large_bodies; }
+@test "somebody holds connections of the admin process: it answers others" { withstands admin_held; }
+@test "files that whoever starts it has open are closed" { withstands inherited; }
 
 @test "a full disk when the first keys are to be made: told, and made when there is room" {
 	[ "$(id -u)" = 0 ] || skip "not root: cannot mount"

@@ -70,6 +70,14 @@ def mode_reset(connection, _):
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
+def mode_hostile_status(connection, _):
+    evil = "a\x1b]0;owned\x07b\u009b31m\u202e\x7f\r\n"
+    status = {name: evil for name in ("version", "folder", "complaint", "state")}
+    status.update(started=-2**63, connections=2**63 - 1, keys=[{"thumbprint": evil, "use": 7, "state": evil, "last": 2**62}, evil, None],
+                  requests={"recovery": {evil: 1, "200": evil}, "other": [evil]}, sandbox={"front": {"in_force": evil, "missing": evil}, "keys": 1})
+    send(connection, json.dumps(status).encode())
+
+
 def mode_half(connection, _):
     connection.sendall(HEAD + b"Content-Length: 200\r\n\r\n" + b'{"kty":"EC"')
 

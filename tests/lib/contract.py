@@ -366,6 +366,11 @@ def log(server, keys):
         check(connection.ends(), "an answer to half a request")
         connection.close()
     check("\x1b" not in server.log() and len(server.log_lines()) <= before + len(wanted) + 1, server.log())
+    # Nor does anybody write what looks like another answer.
+    before = len(server.log_lines())
+    for space in b" ", b"\t", b"\x0b":
+        expect(server, b"POST /rec/A =>" + space + b"200 HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", 400, then=CLOSED)
+    check(all(line == address + "   => 400" for line in server.log_lines()[before:]), server.log_lines()[before:])
 
 
 def remote_address(keys):

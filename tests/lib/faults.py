@@ -20,7 +20,7 @@ import sys
 import threading
 import time
 
-from tangserver import Failure, Server, check, eventually, is_ready, make_keys, request
+from tangserver import PATIENCE_S, Failure, Server, check, eventually, is_ready, make_keys, request
 
 PROCESSORS = min(os.sysconf("SC_NPROCESSORS_ONLN"), 64)  # as the server counts them
 ROTATE = os.environ["TANGD_ROTATE_KEYS"]
@@ -339,6 +339,24 @@ def empty_folder_and_a_death():
     return 0
 
 
+def too_many_keys():
+    """A folder that cannot be read, for it has too many keys, and in which something happens again and again: the last keys serve, and nobody spins."""
+    with Case() as case:
+        for number in range(1001):
+            with open("keys/.%d.jwk" % number, "w", encoding="ascii") as file:
+                file.write("{}")
+        eventually(lambda: "more than 1000 key files" in case.server.log(), "it is told")
+        before = processor_seconds([case.pid])
+        for number in range(30):
+            os.utime("keys/.%d.jwk" % number)
+            time.sleep(0.1)
+        check(processor_seconds([case.pid]) - before < 1, "it spins:", processor_seconds([case.pid]) - before, "s")
+        case.answer(case.requests[2])
+        for number in range(1001):
+            os.unlink("keys/.%d.jwk" % number)
+        case.is_well()
+
+
 # --- Processes --------------------------------------------------------------------------------------------------------------------------
 
 def killed():
@@ -398,6 +416,41 @@ def stopped():
     return 0
 
 
+def front_hoards():
+    """A front that takes no new keys and lets go of no old ones: the other one has each new key, and the old processes end all the same."""
+    workers = 64
+    make_keys("keys")
+    with Server("standalone", "keys", "--fronts=2", "--workers=%d" % workers) as server:
+        pid = server.process.pid
+        eventually(lambda: len(named(pid, "keys")) == workers, "it serves")
+        still = named(pid, "front")[0]
+        os.kill(still, signal.SIGSTOP)
+        try:
+            # There are never more than four times as many.
+            for _ in range(6):
+                subprocess.run([ROTATE, "-d", "keys"], check=True)
+                message = read_pair("keys")[1]
+                eventually(lambda m=message: ask(server, m) == 200, "the new key is advertised")
+            before = processor_seconds([pid])
+            eventually(lambda: len(named(pid, "keys")) == workers, "those that were replaced end")
+            check(processor_seconds([pid]) - before < 2, "it spins:", processor_seconds([pid]) - before, "s")
+            check("a keys process ended" not in server.log(), server.log())
+        finally:
+            os.kill(still, signal.SIGCONT)
+
+
+def ask(server, message):
+    """The status; None for none."""
+    try:
+        connection = server.connect(("127.0.0.1", 0))
+        connection.send(message)
+        answer = connection.answer()
+        connection.close()
+    except (Failure, OSError):
+        return None
+    return answer and answer.status
+
+
 def ended():
     """It is told to end with requests at work, requests that wait for new keys, and requests that were not read yet: exit 0, and no crash."""
     for _ in range(3):
@@ -443,6 +496,95 @@ def few_descriptors():
             case.is_well()
 
 
+def few_descriptors_for_two():
+    """The same with two sockets, which share them: there is room for new keys all the same."""
+    make_keys("keys")
+    with Server("standalone", "keys", "-a", "127.0.0.2", before=("sh", "-c", 'ulimit -n 64 && exec "$@"', "sh")) as server:
+        eventually(lambda: server.log().count("Listening on ") == 2 and ask(server, request("GET", "/adv")) == 200, "it serves")
+        other = ("127.0.0.2", int(server.log().split("Listening on ")[2].split()[0].rpartition(":")[2]))
+        held = []
+        for number in range(120):
+            held.append(socket.create_connection((server.address, other)[number % 2], PATIENCE_S, address(number)))
+            held[-1].send(b"GET /adv HT")
+        subprocess.run([ROTATE, "-d", "keys"], check=True)
+        time.sleep(1)
+        for one in held:
+            one.close()
+        message = read_pair("keys")[1]
+        eventually(lambda: ask(server, message) == 200, "the new key is advertised")
+        check(" ended (" not in server.log(), server.log())
+
+
+def large_bodies():
+    """Large bodies on many connections: the memory for them has a bound, and requests of the usual size are answered all the same."""
+    count, size = 1600, 65000
+    if raise_descriptors() < count + 500:
+        return 77
+    with Case() as case:
+        front, = named(case.pid, "front")
+        with open("/proc/%d/statm" % front, encoding="ascii") as statm:
+            before = int(statm.read().split()[1])
+        held = []
+        for number in range(count):
+            held.append(case.server.connect(address(number)))
+            held[-1].send(request("POST", "/rec/x", None, "Content-Length: %d" % (size + 1)) + b"{" * size)
+        case.answer(case.requests[2])
+        with open("/proc/%d/statm" % front, encoding="ascii") as statm:
+            grown = (int(statm.read().split()[1]) - before) * os.sysconf("SC_PAGESIZE")
+        check(grown < 90 * 1024 * 1024, "grown by", grown, "bytes")
+        for one in (held[0], held[-1]):
+            one.send(b"}")
+        first, last = held[0].answer(), held[-1].answer()
+        check(first and first.status == 400, first)
+        check(last and last.status == 503 and int(last.headers["retry-after"]) > 0, last)
+        for one in held:
+            one.close()
+        large = request("POST", "/rec/x", "{" * size)
+        eventually(lambda: ask(case.server, large) == 400, "there is room again")
+        case.is_well()
+    return 0
+
+
+def admin_held():
+    """Somebody holds connections of the admin process and lets them trickle: it answers others."""
+    make_keys("keys")
+    path = os.path.abspath("admin.sock")
+    with Server("standalone", "keys", "--admin=" + path):
+        eventually(lambda: os.path.exists(path), "it is there")
+        held = []
+        for _ in range(200):
+            held.append(socket.socket(socket.AF_UNIX))
+            held[-1].settimeout(PATIENCE_S)
+            held[-1].connect(path)
+            held[-1].send(request("GET", "/healthz")[:-2] + b"X: ")
+        for _ in range(3):
+            one = socket.socket(socket.AF_UNIX)
+            one.settimeout(PATIENCE_S)
+            one.connect(path)
+            start = time.monotonic()
+            one.send(request("GET", "/healthz"))
+            check(one.recv(100).startswith(b"HTTP/1.1 "), "no answer")
+            # Before those that are idle would have had to end.
+            check(time.monotonic() - start < 8, "answered after", time.monotonic() - start, "s")
+            one.close()
+        for one in held:
+            one.close()
+
+
+def inherited():
+    """A file that whoever starts the server had open is none of its processes'."""
+    make_keys("keys")
+    os.mkfifo("open")
+    reader = os.open("open", os.O_RDONLY | os.O_NONBLOCK)
+    with Server("standalone", "keys", before=("sh", "-c", 'exec 7>open; exec "$@"', "sh")) as server:
+        eventually(lambda: ask(server, request("GET", "/adv")) == 200, "it serves")
+        try:
+            check(os.read(reader, 1) == b"", "somebody has written")
+        except BlockingIOError:
+            raise Failure("it is still open") from None
+    os.close(reader)
+
+
 def disk_full():
     """No room for the first pair: the reason is told; made as soon as there is some. To be run with mounts of one's own."""
     os.mkdir("full")
@@ -464,7 +606,8 @@ def disk_full():
     return 0
 
 
-CASES = (disk_full, half_open, garbage, keys_change, empty_folder_and_a_death, killed, stopped, ended, few_descriptors)
+CASES = (disk_full, half_open, garbage, keys_change, empty_folder_and_a_death, killed, stopped, front_hoards, ended, few_descriptors, few_descriptors_for_two,
+         large_bodies, admin_held, inherited, too_many_keys)
 
 
 def main():

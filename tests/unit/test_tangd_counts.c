@@ -2,6 +2,7 @@
 /* tangd/counts.c, board.c, state.c and what the supervisor makes of them: numbers that others write are believed no further than numbers. */
 #include "unit.h"
 
+#include "tangd/admin.h"
 #include "tangd/board.h"
 #include "tangd/counts.h"
 #include "tangd/generation.h"
@@ -178,12 +179,47 @@ static void test_a_front_that_lies_makes_uses_neither_fewer_nor_of_tomorrow(void
 	generation.by_fronts->key[0].times = 7;
 	generation_add_uses(&generation, state);
 	assert_int_equal(key->times, 7);
+	/* What wraps around would be fewer, or a number that no state holds. */
+	generation.by_fronts->key[0].times = UINT64_MAX;
+	generation_add_uses(&generation, state);
+	assert_int_equal(key->times, INT64_MAX);
 	generation.by_keys->key[1].times = 3;
 	generation_add_uses(&generation, state);
 	assert_int_equal(state_key(state, 1)->times, 3);
 	counts_unshare(generation.by_fronts, sizeof(*generation.by_fronts));
 	counts_unshare(generation.by_keys, sizeof(*generation.by_keys));
 	state_free(&state);
+}
+
+static void test_a_front_that_writes_anything_leaves_the_status_readable(void **arg)
+{
+	struct report *report = calloc(1, sizeof(*report));
+	struct sandbox own = {0};
+	char *text;
+	json_t *json;
+	const char *missing;
+
+	(void)arg;
+	assert_non_null(report);
+	report->fronts = 1;
+	memset(counts, 0xff, sizeof(*counts));
+	text = admin_status(report, &counts, &own);
+	assert_non_null(text);
+	json = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	assert_non_null(json);
+	missing = json_string_value(json_object_get(
+		json_object_get(json_object_get(json, "sandbox"), "front"), "missing"));
+	assert_non_null(missing);
+	assert_true(strlen(missing) <= SANDBOX_TEXT_MAX);
+	assert_true(json_integer_value(json_object_get(json, "shed")) > 0);
+	json_decref(json);
+	free(text);
+	memcpy(counts->sandbox.missing, "\x1b[2J\xc2\x9b", 7);
+	text = admin_status(report, &counts, &own);
+	assert_non_null(text);
+	assert_null(strstr(text, "u001"));
+	free(text);
+	free(report);
 }
 
 static void test_state_outlives_the_process_and_keys_that_went_away(void **arg)
@@ -270,6 +306,7 @@ int main(int argc, char *argv[])
 		cmocka_unit_test(test_memory_behind_a_descriptor_keeps_its_size),
 		cmocka_unit_test(test_a_board_is_read_as_it_stood_at_one_moment),
 		cmocka_unit_test(test_a_front_that_lies_makes_uses_neither_fewer_nor_of_tomorrow),
+		CASE(test_a_front_that_writes_anything_leaves_the_status_readable),
 		cmocka_unit_test(test_state_outlives_the_process_and_keys_that_went_away),
 		cmocka_unit_test(test_state_is_of_one_server),
 		cmocka_unit_test(test_damaged_state_counts_as_served),

@@ -5,14 +5,18 @@
 #include "tang/tang.h"
 #include "tangd/keygen.h"
 #include "tangd/keys.h"
+#include "tangd/keys_process.h"
+#include "tangd/passing.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -640,6 +644,95 @@ static void test_a_folder_that_everybody_can_write_is_told(void **state)
 	free(text);
 }
 
+/* Starts a keys process for two fronts, and waits until it has read the folder. */
+static pid_t start_process(int ours[static 2], struct key_uses *uses)
+{
+	pid_t self = getpid();
+	int theirs[2];
+	int reports[2];
+	int pair[2];
+	struct keys_report report;
+	pid_t child;
+
+	assert_int_equal(passing_pair(reports), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(passing_pair(pair), 0);
+		ours[i] = pair[0];
+		theirs[i] = pair[1];
+	}
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		const struct keys_process process = {.folder = folder.path,
+						     .channels = theirs,
+						     .count = 2,
+						     .report = reports[1],
+						     .uses = uses};
+
+		unit_child_begin(self);
+		for (int i = 0; i < 2; i++)
+			(void)close(ours[i]);
+		_exit(keys_process_run(&process));
+	}
+	assert_int_equal(poll(&(struct pollfd){reports[0], POLLIN, 0}, 1, 20000), 1);
+	assert_int_equal(recv(reports[0], &report, sizeof(report), 0), sizeof(report));
+	assert_int_equal(report.status, 0);
+	for (int i = 0; i < 2; i++) {
+		(void)close(theirs[i]);
+		(void)close(reports[i]);
+	}
+	return child;
+}
+
+/* As a front does that somebody has taken over: it asks, until nobody takes more, and reads nothing. */
+static void ask_and_never_read(int channel)
+{
+	struct key_request request = {.version = MESSAGE_VERSION};
+	struct pollfd room = {channel, POLLOUT, 0};
+
+	while (poll(&room, 1, 500) == 1)
+		(void)send(channel, &request, sizeof(request), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void test_a_front_that_reads_no_answers_holds_up_no_other(void **state)
+{
+	struct key_uses *uses = unit_map(sizeof(*uses));
+	struct key_request request = {.version = MESSAGE_VERSION, .id = 7};
+	struct key_reply reply;
+	int channels[2];
+	int status = -1;
+	pid_t child;
+
+	(void)state;
+	json_decref(key_make(&folder, "exc.jwk", "{'alg':'ECMR'}"));
+	json_decref(key_make(&folder, "sig.jwk", "{'alg':'ES256'}"));
+	child = start_process(channels, uses);
+	ask_and_never_read(channels[0]);
+	for (int i = 0; i < 3; i++) {
+		struct pollfd answer = {channels[1], POLLIN, 0};
+
+		assert_int_equal(send(channels[1], &request, sizeof(request), MSG_NOSIGNAL),
+				 sizeof(request));
+		assert_int_equal(poll(&answer, 1, 20000), 1);
+		assert_int_equal(recv(channels[1], &reply, sizeof(reply), 0), sizeof(reply));
+		assert_int_equal(reply.id, 7);
+	}
+	/* Once it reads, it is answered again. */
+	while (poll(&(struct pollfd){channels[0], POLLIN, 0}, 1, 1000) == 1)
+		assert_int_equal(recv(channels[0], &reply, sizeof(reply), 0), sizeof(reply));
+	request.id = 8;
+	assert_int_equal(send(channels[0], &request, sizeof(request), MSG_NOSIGNAL),
+			 sizeof(request));
+	assert_int_equal(poll(&(struct pollfd){channels[0], POLLIN, 0}, 1, 20000), 1);
+	assert_int_equal(recv(channels[0], &reply, sizeof(reply), 0), sizeof(reply));
+	assert_int_equal(reply.id, 8);
+	for (int i = 0; i < 2; i++)
+		(void)close(channels[i]);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	unit_unmap(uses, sizeof(*uses));
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, open_folder, close_folder)
 
 int main(int argc, char *argv[])
@@ -666,6 +759,7 @@ int main(int argc, char *argv[])
 		CASE(test_keygen_keeps_the_mode_whatever_the_umask),
 		CASE(test_modes_that_are_too_open_are_told),
 		CASE(test_a_folder_that_everybody_can_write_is_told),
+		CASE(test_a_front_that_reads_no_answers_holds_up_no_other),
 	};
 
 	unit_begin(argc, argv);

@@ -9,11 +9,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -282,6 +284,66 @@ static void test_unknown_call_is_not_there_or_ends_the_process(void **state)
 	}
 }
 
+/* A socket that others serve after this process. */
+static int listening = -1;
+
+static int harms_the_listening_socket(void)
+{
+	const struct linger linger = {1, 0};
+	/* What stands above the 32 bits of a descriptor is none of the kernel's business. */
+	const long above = (long)((unsigned long)listening | 1UL << 40);
+
+	if (shutdown(listening, SHUT_RDWR) == 0 || errno != EPERM)
+		return -1;
+	if (sizeof(long) > sizeof(int) &&
+	    (syscall(SYS_shutdown, above, SHUT_RDWR) == 0 || errno != EPERM))
+		return -2;
+	if (setsockopt(listening, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)) == 0)
+		return -3;
+	return fcntl(listening, F_SETFL, 0) == 0 ? -4 : 0;
+}
+
+static int guard_and_harm(int role)
+{
+	pid_t self = getpid();
+	pid_t child = fork();
+	int status = 0;
+
+	assert_true(child >= 0);
+	if (child == 0) {
+		struct sandbox sandbox;
+
+		unit_child_begin(self);
+		if (sandbox_guard(&listening, 1) < 0 || enter[role](&sandbox, NULL) < 0)
+			_exit(NOT_LOCKED_IN);
+		_exit(-harms_the_listening_socket());
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	return WIFSIGNALED(status) ? SIGNALLED + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* Else the next front would have nothing to accept from. */
+static void test_a_listening_socket_outlives_who_serves_it(void **state)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t length = sizeof(address);
+	int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)state;
+	if (!enter_and_tell(FRONT).seccomp)
+		unit_skip("no seccomp in this kernel");
+	listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	assert_int_equal(bind(listening, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(listening, 5), 0);
+	assert_int_equal(getsockname(listening, (struct sockaddr *)&address, &length), 0);
+	assert_int_equal(guard_and_harm(FRONT), 0);
+	assert_int_equal(guard_and_harm(ADMIN), 0);
+	assert_int_equal(connect(client, (struct sockaddr *)&address, sizeof(address)), 0);
+	(void)close(client);
+	(void)close(listening);
+}
+
 static int begin(void **state)
 {
 	without_seccomp = without_landlock = false;
@@ -302,6 +364,7 @@ int main(int argc, char *argv[])
 		CASE(test_log_that_is_a_file_goes_on),
 		CASE(test_what_is_missing_is_told_and_no_failure),
 		CASE(test_what_is_in_force_is_told),
+		CASE(test_a_listening_socket_outlives_who_serves_it),
 		CASE(test_unknown_call_is_not_there_or_ends_the_process),
 	};
 

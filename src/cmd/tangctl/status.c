@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,6 +88,43 @@ static int explain(int code, const char *admin, struct error *err)
 	return code;
 }
 
+static bool is_clean(const char *text)
+{
+	FREE_AUTO char *copy = strdup(text);
+
+	if (copy)
+		error_sanitise(copy);
+	return copy && strcmp(copy, text) == 0;
+}
+
+/*
+ * Who answers may be somebody else than we think, and a front that somebody has taken over has words in it: what would do more on a terminal
+ * than be read is taken out. As deep as json_parse() lets it be.
+ */
+static int clean(json_t *json)
+{
+	FREE_AUTO char *copy = json_is_string(json) ? strdup(json_string_value(json)) : NULL;
+	const char *key;
+	json_t *value;
+	void *next;
+	size_t i;
+	int rc = json_is_string(json) && !copy ? -ENOMEM : 0;
+
+	if (copy) {
+		error_sanitise(copy);
+		rc = json_string_set(json, copy);
+	}
+	json_array_foreach(json, i, value) {
+		if (rc == 0)
+			rc = clean(value);
+	}
+	json_object_foreach_safe(json, next, key, value) {
+		if (rc == 0)
+			rc = is_clean(key) ? clean(value) : json_object_del(json, key);
+	}
+	return rc;
+}
+
 /* Asks for `/status`. */
 static int ask(const char *admin, json_t **status, struct error *err)
 {
@@ -113,6 +151,8 @@ static int ask(const char *admin, json_t **status, struct error *err)
 		json_drop(status);
 		rc = error_set(err, -EBADMSG, "%s: this is no server of Tang keys", admin);
 	}
+	if (rc == 0 && clean(*status) < 0)
+		rc = error_nomem(err);
 	return rc;
 }
 
@@ -138,6 +178,8 @@ static const char *text(const json_t *json, const char *first, const char *secon
 /* A time span in the two largest units that count. */
 static void print_span(int64_t seconds, char out[static TIME_MAX])
 {
+	if (seconds < 0)
+		seconds = 0;
 	if (seconds < MINUTE)
 		(void)snprintf(out, TIME_MAX, "%" PRId64 " s", seconds);
 	else if (seconds < HOUR)
@@ -207,7 +249,7 @@ static void tell_status(const json_t *status)
 	char span[TIME_MAX];
 
 	print_moment(started, since);
-	print_span(time(NULL) - started, span);
+	print_span(started > 0 ? time(NULL) - started : 0, span);
 	(void)printf("tangd %s, keys of %s, since %s (%s)\n", text(status, "version", NULL),
 		     text(status, "folder", NULL), since, span);
 	(void)printf("%s%s\n", *complaint ? "NOT SERVING: " : "serving", complaint);
