@@ -232,6 +232,24 @@ int file_draft_publish(int folder_fd, struct file_draft *draft, enum file_write_
 	return 0;
 }
 
+int file_draft_give(int folder_fd, const struct file_draft *draft, uid_t uid, gid_t gid,
+		    struct error *err)
+{
+	FD_AUTO int fd = openat(folder_fd, draft->temp, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+	int code = 0;
+
+	if (fd < 0 || fstat(fd, &st) != 0)
+		code = -errno;
+	else if (st.st_dev != draft->device || st.st_ino != draft->inode)
+		code = -ESTALE;
+	else if (fchownat(fd, "", uid, gid, AT_EMPTY_PATH) != 0)
+		code = -errno;
+	return code == 0 ? 0
+			 : error_set(err, code, "cannot give '%s' away: %s", draft->name,
+				     strerror(-code));
+}
+
 void file_draft_drop(int folder_fd, struct file_draft *draft)
 {
 	if (draft->temp[0])
@@ -266,6 +284,7 @@ int file_draft_write(int folder_fd, const char *name, mode_t mode, const void *d
 {
 	struct file_draft made = {0};
 	FD_AUTO int fd = -1;
+	struct stat st = {0};
 	int rc = name_draft(name, &made, err);
 
 	if (rc < 0)
@@ -275,6 +294,10 @@ int file_draft_write(int folder_fd, const char *name, mode_t mode, const void *d
 	if (fd < 0)
 		return error_set(err, -errno, "cannot create '%s': %s", name, strerror(errno));
 	rc = write_and_sync(fd, name, mode, data, size, err);
+	if (rc == 0 && fstat(fd, &st) != 0)
+		rc = error_set(err, -errno, "cannot look at '%s': %s", name, strerror(errno));
+	made.device = st.st_dev;
+	made.inode = st.st_ino;
 	if (rc < 0)
 		file_draft_drop(folder_fd, &made);
 	else

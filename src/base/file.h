@@ -61,6 +61,8 @@ struct file_draft {
 	char name[FILE_NAME_SIZE]; /* the one it is to have */
 	char temp
 		[FILE_DRAFT_SIZE]; /* the one it has, beginning with a dot; "" once it has its own, or is gone */
+	dev_t device;		   /* which file it is, whoever may give its name to another … */
+	ino_t inode;
 };
 
 /*
@@ -77,6 +79,13 @@ int file_draft_write(int folder_fd, const char *name, mode_t mode, const void *d
  */
 int file_draft_publish(int folder_fd, struct file_draft *draft, enum file_write_flags flags,
 		       struct error *err);
+
+/*
+ * Gives the draft, which has not got its name yet, to another owner; no other file, should one have taken its place, as may happen in a
+ * folder of somebody else. Returns 0, or -errno with `err` filled (-ESTALE for another file).
+ */
+int file_draft_give(int folder_fd, const struct file_draft *draft, uid_t uid, gid_t gid,
+		    struct error *err);
 
 /* Removes a draft that has not got its name. One that has, or was never written, is accepted. */
 void file_draft_drop(int folder_fd, struct file_draft *draft);

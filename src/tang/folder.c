@@ -165,20 +165,49 @@ static bool is_own_file(int folder_fd, const char *name, uid_t owner)
 	       fstatat(folder_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_uid == owner;
 }
 
+/* Who is to own what is in the folder: its owner; where that is root, the server's user. Returns 0 or -errno. */
+static int find_owner(int folder_fd, uid_t *uid, gid_t *gid)
+{
+	const struct passwd *user;
+	struct stat st;
+
+	if (fstat(folder_fd, &st) != 0)
+		return -errno;
+	user = st.st_uid == 0 ? tang_server_user() : NULL;
+	*uid = user ? user->pw_uid : st.st_uid;
+	*gid = user ? user->pw_gid : st.st_gid;
+	return 0;
+}
+
+static int cannot_give(const char *what, int code, struct error *err)
+{
+	return error_set(err, code, "cannot give '%s' to the server's user: %s", what,
+			 strerror(-code));
+}
+
 int tang_folder_give(int folder_fd, const char *name, const char *what, struct error *err)
 {
-	const struct passwd *user = NULL;
-	struct stat st;
-	int rc = fstat(folder_fd, &st);
+	uid_t uid = 0;
+	gid_t gid = 0;
+	int code = find_owner(folder_fd, &uid, &gid);
 
-	if (rc == 0) {
-		user = st.st_uid == 0 ? tang_server_user() : NULL;
-		rc = fchownat(folder_fd, name, user ? user->pw_uid : st.st_uid,
-			      user ? user->pw_gid : st.st_gid, AT_SYMLINK_NOFOLLOW);
-	}
-	if (rc != 0 && !(errno == EPERM && is_own_file(folder_fd, name, st.st_uid)))
-		return error_set(err, -errno, "cannot give '%s' to the server's user: %s", what,
-				 strerror(errno));
+	if (code == 0 && fchownat(folder_fd, name, uid, gid, AT_SYMLINK_NOFOLLOW) != 0)
+		code = -errno;
+	if (code < 0 && !(code == -EPERM && is_own_file(folder_fd, name, uid)))
+		return cannot_give(what, code, err);
+	return 0;
+}
+
+int tang_folder_give_draft(int folder_fd, const struct file_draft *draft, struct error *err)
+{
+	uid_t uid = 0;
+	gid_t gid = 0;
+	int code = find_owner(folder_fd, &uid, &gid);
+
+	if (code == 0)
+		code = file_draft_give(folder_fd, draft, uid, gid, NULL);
+	if (code < 0 && !(code == -EPERM && is_own_file(folder_fd, draft->temp, uid)))
+		return cannot_give(draft->name, code, err);
 	return 0;
 }
 

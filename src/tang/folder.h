@@ -7,6 +7,7 @@
 
 #include "base/deadline.h"
 #include "base/error.h"
+#include "base/file.h"
 
 #include <jansson.h>
 #include <pwd.h>
@@ -74,6 +75,9 @@ const struct passwd *tang_server_user(void);
  * change its group, which is no error. Returns 0, or -errno with `err` filled.
  */
 int tang_folder_give(int folder_fd, const char *name, const char *what, struct error *err);
+
+/* The same for a draft of a file in the folder, and for no other file that has taken its place. */
+int tang_folder_give_draft(int folder_fd, const struct file_draft *draft, struct error *err);
 
 /*
  * Checks that a JWK is whole: it has a thumbprint; the point of an EC key is on its curve, and `d`, if there, belongs to it. Says

@@ -12,6 +12,9 @@ enum { ADDRESSES = 4096 };
 /* How long after it came to be what it is a connection is looked at for its peer's end, milliseconds: two sweeps. */
 enum { YOUNG_MS = 2000 };
 
+/* How long a request may be on its way when others want the place, milliseconds. */
+enum { DAWDLE_MS = 1000 };
+
 struct connection {
 	struct connection *before; /* in the order in which they came to be what they are */
 	struct connection *behind;
@@ -19,6 +22,7 @@ struct connection {
 	int fd;
 	uint16_t address; /* its hash */
 	bool at_work : 1;
+	bool whole : 1; /* its request is here */
 	bool surplus : 1;
 	bool ended : 1; /* shut down; its owner has not noticed yet */
 };
@@ -50,6 +54,7 @@ static void link_last(struct connection *ring, struct connection *connection)
 static void set(struct connections *connections, struct connection *connection, bool at_work)
 {
 	connection->at_work = at_work;
+	connection->whole = false;
 	connection->until = deadline_in_ms(at_work ? CONNECTIONS_REQUEST_MS : CONNECTIONS_IDLE_MS);
 	link_last(at_work ? &connections->at_work : &connections->idle, connection);
 }
@@ -137,6 +142,28 @@ static struct connection *find_victim(struct connections *connections)
 	return found;
 }
 
+/*
+ * Where all are at work: those that have begun to ask and do not go on hold a place that a whole request could have. Again the oldest
+ * of the address that has most.
+ */
+static struct connection *find_dawdler(const struct connections *connections)
+{
+	const struct deadline late = deadline_in_ms(CONNECTIONS_REQUEST_MS - DAWDLE_MS);
+	struct connection *found = NULL;
+
+	for (struct connection *c = connections->at_work.behind;
+	     c != &connections->at_work && c->until.at <= late.at; c = c->behind) {
+		if (c->ended || c->whole ||
+		    (found && connections->of_address[c->address] <=
+				      connections->of_address[found->address]))
+			continue;
+		/* What has come and was not read yet is our delay. */
+		if (look_at_unread(c) <= 0)
+			found = c;
+	}
+	return found;
+}
+
 struct connection *connections_add(struct connections *connections, int fd,
 				   const struct sockaddr *address)
 {
@@ -147,6 +174,8 @@ struct connection *connections_add(struct connections *connections, int fd,
 		return NULL;
 	if (connections->count >= connections->most) {
 		victim = find_victim(connections);
+		if (!victim)
+			victim = find_dawdler(connections);
 		if (victim) {
 			end(victim);
 			connections->gave_way++;
@@ -177,6 +206,12 @@ void connections_begin(struct connections *connections, struct connection *conne
 		return;
 	unlink_one(connection);
 	set(connections, connection, true);
+}
+
+void connections_whole(struct connection *connection)
+{
+	if (connection)
+		connection->whole = true;
 }
 
 void connections_end(struct connections *connections, struct connection *connection)

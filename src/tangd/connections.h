@@ -27,7 +27,8 @@ void connections_free(struct connections **connections);
 
 /*
  * Takes in a connection, whose socket stays the caller's. Where the table is full, one gives way: its socket is shut down, which its owner
- * will notice; the one that has been idle longest, of the address that has most. Returns it; NULL when out of memory.
+ * will notice; the one that has been idle longest, of the address that has most; where none is idle, one whose request has been on its way
+ * for a second and is not here yet. Returns it; NULL when out of memory.
  */
 struct connection *connections_add(struct connections *connections, int fd,
 				   const struct sockaddr *address);
@@ -35,8 +36,9 @@ struct connection *connections_add(struct connections *connections, int fd,
 /* Takes it out. NULL is accepted. */
 void connections_remove(struct connections *connections, struct connection *connection);
 
-/* Tells that a request has begun, or has its answer. NULL is accepted. */
+/* Tells that a request has begun, is here as a whole, or has its answer. NULL is accepted. */
 void connections_begin(struct connections *connections, struct connection *connection);
+void connections_whole(struct connection *connection);
 void connections_end(struct connections *connections, struct connection *connection);
 
 /* Says whether it came when the table was full and nobody could give way: it is to be told to come again. NULL is none. */

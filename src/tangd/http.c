@@ -474,6 +474,7 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
 		*size = 0;
 		return result;
 	}
+	connections_whole(connection_of(connection));
 	if (!find_answer(server, method, request, &answer))
 		return MHD_YES;
 	if (answer.vouched_by > 0 && server->front->channels)

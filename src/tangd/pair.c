@@ -100,9 +100,8 @@ int pair_draft(int folder_fd, const struct pair_wish *wish, struct pair *pair, s
 		return rc;
 	}
 	/* Before they are in service: the server must be able to read them from the first moment on. */
-	if (tang_folder_give(folder_fd, made.signing.temp, made.signing.name, &made.not_given) == 0)
-		(void)tang_folder_give(folder_fd, made.exchange.temp, made.exchange.name,
-				       &made.not_given);
+	if (tang_folder_give_draft(folder_fd, &made.signing, &made.not_given) == 0)
+		(void)tang_folder_give_draft(folder_fd, &made.exchange, &made.not_given);
 	*pair = made;
 	return 0;
 }

@@ -197,21 +197,32 @@ few_descriptors() {
 
 @test "more requests at work than there is room for: told to come again, and served then" {
 	few_descriptors
-	"$python" - "$port" <<-'END'
-		import socket, sys, time
+	supervisor=${started[-1]}
+	# shellcheck disable=SC2046 # ids
+	"$python" - "$port" keys $(children keys) <<-'END'
+		import glob, json, os, signal, socket, sys, time
 		port = int(sys.argv[1])
+		keys = [json.load(open(name)) for name in glob.glob(sys.argv[2] + "/*.jwk")]
+		point = json.dumps({name: key[name] for key in keys if key["alg"] == "ECMR" for name in ("kty", "crv", "x", "y")})
+		kid = [name[len(sys.argv[2]) + 1:-4] for name in glob.glob(sys.argv[2] + "/*.jwk") if json.load(open(name))["alg"] == "ECMR"][0]
+		def all_keys(number):
+		    for pid in sys.argv[3:]:
+		        os.kill(int(pid), number)
 		def connect(i):
 		    return socket.create_connection(("127.0.0.1", port), 5, ("127.0.0.%d" % (9 + i % 7), 0))
 		held = []
-		# As many as there is room for, each at work before the next one comes: one that is idle would give way.
+		# As many as there is room for, each at work before the next one comes: one that is idle, or half a request, would give way.
+		all_keys(signal.SIGSTOP)
 		for i in range(256):
 		    held.append(connect(i))
-		    held[-1].sendall(b"POST /rec/x HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n")
+		    held[-1].sendall(("POST /rec/%s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n" % (kid, len(point))).encode())
 		    assert held[-1].recv(1024).startswith(b"HTTP/1.1 100"), i
+		    held[-1].sendall(point.encode())
 		other = connect(0)
 		other.sendall(b"GET /adv HTTP/1.1\r\nHost: x\r\n\r\n")
 		answer = other.recv(4096)
 		assert answer.startswith(b"HTTP/1.1 503") and b"Retry-After: 3" in answer and b"close" in answer, answer
+		all_keys(signal.SIGCONT)
 		for one in held:
 		    one.close()
 		for _ in range(100):

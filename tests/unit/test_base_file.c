@@ -438,6 +438,25 @@ static void test_writing_to_a_closed_pipe_is_an_error(void **state)
 	(void)signal(SIGPIPE, SIG_DFL);
 }
 
+static void test_a_draft_is_given_away_and_nothing_that_took_its_place(void **state)
+{
+	FOLDER_AUTO struct folder folder = {0};
+	struct file_draft draft = {0};
+	struct error err = {0};
+
+	(void)state;
+	folder_make(&folder);
+	assert_int_equal(file_draft_write(folder.fd, "key", 0440, "x", 1, &draft, NULL), 0);
+	assert_int_equal(file_draft_give(folder.fd, &draft, geteuid(), getegid(), NULL), 0);
+	/* Whoever owns the folder can do that. */
+	folder_write(&folder, "other", "another's");
+	assert_int_equal(renameat(folder.fd, "other", folder.fd, draft.temp), 0);
+	assert_int_equal(file_draft_give(folder.fd, &draft, geteuid(), getegid(), &err), -ESTALE);
+	assert_non_null(strstr(err.text, "cannot give 'key' away"));
+	file_draft_drop(folder.fd, &draft);
+	assert_int_equal(file_draft_give(folder.fd, &draft, geteuid(), getegid(), NULL), -ENOENT);
+}
+
 #define CASE(test) cmocka_unit_test_setup(test, set_up)
 
 int main(int argc, char *argv[])
@@ -453,6 +472,7 @@ int main(int argc, char *argv[])
 		CASE(test_replace_replaces_a_link_and_not_what_it_points_to),
 		CASE(test_failed_write_leaves_the_old_file_and_nothing_else),
 		CASE(test_failed_new_file_is_not_there),
+		CASE(test_a_draft_is_given_away_and_nothing_that_took_its_place),
 		CASE(test_full_disk_leaves_no_temporary_file),
 		CASE(test_folder_without_write_permission_is_an_error),
 		CASE(test_name_that_is_too_long_is_an_error),

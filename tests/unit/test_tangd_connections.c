@@ -121,6 +121,25 @@ static void test_where_all_are_at_work_the_new_one_is_told_to_come_again(void **
 	assert_false(connections_is_surplus(NULL));
 }
 
+/* Half a request on each of all connections would else keep everybody out. */
+static void test_a_request_that_does_not_go_on_gives_way_when_all_are_at_work(void **state)
+{
+	(void)state;
+	for (int i = 0; i < MOST; i++)
+		connections_begin(connections,
+				  connect_from(i, i == 0 ? "10.0.0.1" : "10.0.0.2")->connection);
+	connections_whole(clients[1].connection);
+	connections_whole(NULL);
+	assert_int_equal(send(clients[2].peer, "x", 1, 0), 1); /* not read yet */
+	assert_true(connections_is_surplus(connect_from(MOST, "10.0.0.3")->connection));
+	connections_begin(connections, clients[MOST].connection);
+	pass_ms(1000);
+	assert_false(connections_is_surplus(connect_from(MOST + 1, "10.0.0.3")->connection));
+	for (int i = 0; i < MOST; i++)
+		assert_int_equal(is_shut(&clients[i]), i == 3);
+	assert_int_equal(connections_gave_way(connections), 1);
+}
+
 /* Where many come at once, that somebody has asked is not known before he is read. */
 static void test_one_that_has_asked_is_at_work_before_it_is_read(void **state)
 {
@@ -216,6 +235,7 @@ int main(int argc, char *argv[])
 	static const struct CMUnitTest tests[] = {
 		CASE(test_the_busiest_address_gives_way_with_its_oldest_idle_one),
 		CASE(test_where_all_are_at_work_the_new_one_is_told_to_come_again),
+		CASE(test_a_request_that_does_not_go_on_gives_way_when_all_are_at_work),
 		CASE(test_one_that_has_asked_is_at_work_before_it_is_read),
 		CASE(test_a_request_has_an_absolute_time),
 		CASE(test_an_idle_connection_has_another_time_that_each_answer_begins_anew),

@@ -80,7 +80,7 @@ static int write_draft(int folder_fd, const char *name, const json_t *jwk, struc
 		rc = file_draft_write(folder_fd, name, TANG_KEY_MODE, text.data, text.size, draft,
 				      err);
 	if (rc == 0)
-		rc = tang_folder_give(folder_fd, draft->temp, name, err);
+		rc = tang_folder_give_draft(folder_fd, draft, err);
 	return rc;
 }
 
