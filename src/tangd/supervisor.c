@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "tang/folder.h"
 #include "tangd/crew.h"
-#include "tangd/generation.h"
+#include "tangd/generations.h"
 #include "tangd/manager.h"
 #include "tangd/watch.h"
 
@@ -42,12 +42,6 @@ enum { END_MS = 5000 };
 /* How long to wait for whoever has hidden all keys, and not made new ones yet. */
 enum { PATIENCE_MS = 10000 };
 
-/*
- * How long keys processes that were replaced may take to answer what they were sent, and after how long they give way where there are too
- * many: a front that does not let go of them would keep removed keys in use, and new ones out.
- */
-enum { DRAIN_MS = 10000, GIVE_WAY_MS = 1000 };
-
 /* How often uses of keys are counted together, and written down. */
 enum { COUNT_MS = 1000, WRITE_MS = 10000 };
 
@@ -58,8 +52,7 @@ struct supervisor {
 	int signals;
 	struct watch watch;
 	struct generation *starting; /* on its way; NULL: none */
-	struct generation
-		*serving; /* the newest that the fronts have, and behind it those that drain */
+	struct generations served;   /* that the fronts have got */
 	struct state *state;
 	struct report *report; /* what the admin process is told */
 	struct deadline
@@ -80,12 +73,7 @@ struct supervisor {
 static void forget_generations(struct supervisor *supervisor)
 {
 	generation_free(&supervisor->starting);
-	while (supervisor->serving) {
-		struct generation *next = supervisor->serving->next;
-
-		generation_free(&supervisor->serving);
-		supervisor->serving = next;
-	}
+	generations_free(&supervisor->served);
 }
 
 /* A child keeps nothing of ours but what it was made for, and ends with us. */
@@ -131,7 +119,7 @@ static void report_keys(const struct state *state, struct report *report)
 static void report_all(struct supervisor *supervisor)
 {
 	struct report *report = supervisor->report;
-	const struct generation *serving = supervisor->serving;
+	const struct generation *serving = supervisor->served.newest;
 
 	report->fronts_alive = crew_fronts_alive(&supervisor->crew);
 	report->fronts_died = supervisor->crew.fronts_died;
@@ -148,8 +136,7 @@ static void report_all(struct supervisor *supervisor)
 
 static void take_stock(struct supervisor *supervisor)
 {
-	for (struct generation *g = supervisor->serving; g; g = g->next)
-		generation_add_uses(g, supervisor->state);
+	generations_add_uses(&supervisor->served, supervisor->state);
 	report_all(supervisor);
 	supervisor->counting = deadline_in_ms(COUNT_MS);
 }
@@ -165,56 +152,17 @@ static void become_worker(void *arg)
 	crew_let_go(&supervisor->crew);
 }
 
-static int workers_alive(const struct supervisor *supervisor)
-{
-	int count = 0;
-
-	for (const struct generation *g = supervisor->serving; g; g = g->next)
-		count += generation_alive(g);
-	return count;
-}
-
 static bool ever_served(const struct supervisor *supervisor)
 {
-	return supervisor->serving || state_served(supervisor->state);
+	return supervisor->served.newest || state_served(supervisor->state);
 }
 
 /* A first pair is made at once; one beside rotated keys only where nobody has made it for a while. */
 static unsigned flags_of(const struct supervisor *supervisor)
 {
-	return (!supervisor->serving || supervisor->may_create ? (unsigned)KEYS_CREATE : 0U) |
+	return (!supervisor->served.newest || supervisor->may_create ? (unsigned)KEYS_CREATE : 0U) |
 	       (ever_served(supervisor) ? (unsigned)KEYS_SERVED : 0U) |
 	       (supervisor->missing ? (unsigned)KEYS_TOLD : 0U);
-}
-
-static void dismiss(struct generation *generation)
-{
-	if (generation->dismissed)
-		return;
-	log_warning("keys processes that were replaced do not end; they are killed");
-	generation->dismissed = true;
-	generation_kill(generation);
-}
-
-/* Those that were replaced, the oldest last. */
-static void dismiss_late(const struct supervisor *supervisor)
-{
-	struct generation *g = supervisor->serving ? supervisor->serving->next : NULL;
-
-	for (; g; g = g->next)
-		if (deadline_passed(g->deadline))
-			dismiss(g);
-}
-
-static void make_room(const struct supervisor *supervisor)
-{
-	struct generation *oldest = NULL;
-
-	for (struct generation *g = supervisor->serving; g; g = g->next)
-		if (g != supervisor->serving && !g->dismissed)
-			oldest = g;
-	if (oldest && deadline_left_ms(oldest->deadline) < DRAIN_MS - GIVE_WAY_MS)
-		dismiss(oldest);
 }
 
 static void start_generation(struct supervisor *supervisor)
@@ -229,8 +177,8 @@ static void start_generation(struct supervisor *supervisor)
 	struct error err = {0};
 
 	/* Those of the last ones that drain still have their places. */
-	if (workers_alive(supervisor) + supervisor->workers > WORKERS_MAX) {
-		make_room(supervisor);
+	if (generations_alive(&supervisor->served) + supervisor->workers > WORKERS_MAX) {
+		generations_make_room(&supervisor->served);
 		supervisor->when = deadline_in_ms(SETTLE_MS);
 		return;
 	}
@@ -259,14 +207,11 @@ static void write_state(struct supervisor *supervisor)
 static void hand_over(struct supervisor *supervisor)
 {
 	struct generation *generation = supervisor->starting;
-	bool is_first = !supervisor->serving;
+	bool is_first = !supervisor->served.newest;
 
 	crew_hand_over(&supervisor->crew, generation);
 	generation_let_go(generation);
-	if (supervisor->serving)
-		supervisor->serving->deadline = deadline_in_ms(DRAIN_MS);
-	generation->next = supervisor->serving;
-	supervisor->serving = generation;
+	generations_add(&supervisor->served, generation);
 	supervisor->starting = NULL;
 	if (supervisor->missing)
 		log_info("The keys are back in service");
@@ -313,24 +258,6 @@ static void listen_to_generation(struct supervisor *supervisor)
 	}
 }
 
-/* Those that have ended, but for the one that is to serve. */
-static void drop_drained(struct supervisor *supervisor)
-{
-	struct generation **link = supervisor->serving ? &supervisor->serving->next : NULL;
-
-	while (link && *link) {
-		struct generation *generation = *link;
-
-		if (generation_alive(generation) > 0) {
-			link = &generation->next;
-			continue;
-		}
-		generation_add_uses(generation, supervisor->state);
-		*link = generation->next;
-		generation_free(&generation);
-	}
-}
-
 /* --- Processes that end -------------------------------------------------------------------------------------------------------- */
 
 /* At our own end, too, a crash is told; that we had to kill it is none. */
@@ -373,6 +300,7 @@ static void bury_worker(struct supervisor *supervisor, bool is_starting, int sta
 static void bury_one(struct supervisor *supervisor, pid_t pid, int status)
 {
 	const char *name = crew_bury(&supervisor->crew, pid);
+	const struct generation *generation;
 
 	if (name) {
 		miss(supervisor, name, status);
@@ -384,13 +312,9 @@ static void bury_one(struct supervisor *supervisor, pid_t pid, int status)
 			bury_worker(supervisor, true, status);
 		return;
 	}
-	for (struct generation *g = supervisor->serving; g; g = g->next) {
-		if (!generation_bury(g, pid))
-			continue;
-		if (!g->dismissed)
-			bury_worker(supervisor, false, status);
-		return;
-	}
+	generation = generations_bury(&supervisor->served, pid);
+	if (generation && !generation->dismissed)
+		bury_worker(supervisor, false, status);
 }
 
 static void bury(struct supervisor *supervisor)
@@ -400,7 +324,7 @@ static void bury(struct supervisor *supervisor)
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 		bury_one(supervisor, pid, status);
-	drop_drained(supervisor);
+	generations_drop_ended(&supervisor->served, supervisor->state);
 }
 
 static void take_signals(struct supervisor *supervisor)
@@ -453,7 +377,7 @@ static void keep_time(struct supervisor *supervisor)
 		take_stock(supervisor);
 	if (deadline_passed(supervisor->writing))
 		write_state(supervisor);
-	dismiss_late(supervisor);
+	generations_end_late(&supervisor->served);
 	if (supervisor->missing && deadline_passed(supervisor->patience)) {
 		supervisor->patience = deadline_in_ms(PATIENCE_MS);
 		supervisor->may_create = true;
@@ -480,7 +404,7 @@ static void supervise(struct supervisor *supervisor)
 
 static bool all_ended(const struct supervisor *supervisor)
 {
-	return crew_is_gone(&supervisor->crew) && workers_alive(supervisor) == 0 &&
+	return crew_is_gone(&supervisor->crew) && generations_alive(&supervisor->served) == 0 &&
 	       (!supervisor->starting || generation_alive(supervisor->starting) == 0);
 }
 
@@ -489,8 +413,7 @@ static void kill_all(const struct supervisor *supervisor)
 	crew_kill(&supervisor->crew);
 	if (supervisor->starting)
 		generation_kill(supervisor->starting);
-	for (const struct generation *g = supervisor->serving; g; g = g->next)
-		generation_kill(g);
+	generations_kill(&supervisor->served);
 }
 
 /* The end of its orders tells a front to finish; the end of their channels the keys processes. */
