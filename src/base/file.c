@@ -237,13 +237,11 @@ int file_draft_give(int folder_fd, const struct file_draft *draft, uid_t uid, gi
 {
 	FD_AUTO int fd = openat(folder_fd, draft->temp, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
-	int code = 0;
+	int code = fd < 0 || fstat(fd, &st) != 0 ? -errno : 0;
 
-	if (fd < 0 || fstat(fd, &st) != 0)
-		code = -errno;
-	else if (st.st_dev != draft->device || st.st_ino != draft->inode)
+	if (code == 0 && (st.st_dev != draft->device || st.st_ino != draft->inode))
 		code = -ESTALE;
-	else if (fchownat(fd, "", uid, gid, AT_EMPTY_PATH) != 0)
+	if (code == 0 && fchownat(fd, "", uid, gid, AT_EMPTY_PATH) != 0)
 		code = -errno;
 	return code == 0 ? 0
 			 : error_set(err, code, "cannot give '%s' away: %s", draft->name,

@@ -94,7 +94,7 @@ static bool is_due(struct pollfd *polled)
 	if (polled->fd < 0 || !polled->revents)
 		return false;
 	(void)poll(&room, 1, 0);
-	polled->events = room.revents & POLLOUT ? POLLIN : POLLOUT;
+	polled->events = (room.revents & POLLOUT) ? POLLIN : POLLOUT;
 	return room.revents & (POLLOUT | POLLHUP);
 }
 

@@ -293,11 +293,11 @@ assert set(j["sandbox"]) == {"front", "keys", "admin"} and len(j["keys"]) == 2 a
 @test "the sandbox of the keys processes stays told while the keys change" {
 	! is_sanitized "$TANGD" || skip "a sanitized build has no sandbox"
 	start_telling
-	local i before
+	local before
 	told() { tangctl status --admin admin.sock | grep -q '^  keys  .*seccomp, .*not dumpable'; }
 	newer() { [ "$(metric tangd_generations_total)" -gt "$before" ]; }
 	eventually told
-	for i in 1 2 3; do
+	for _ in 1 2 3; do
 		before=$(metric tangd_generations_total)
 		tangd_rotate_keys -d keys
 		eventually newer

@@ -709,11 +709,11 @@ static void test_a_front_that_reads_no_answers_holds_up_no_other(void **state)
 	child = start_process(channels, uses);
 	ask_and_never_read(channels[0]);
 	for (int i = 0; i < 3; i++) {
-		struct pollfd answer = {channels[1], POLLIN, 0};
+		struct pollfd polled = {channels[1], POLLIN, 0};
 
 		assert_int_equal(send(channels[1], &request, sizeof(request), MSG_NOSIGNAL),
 				 sizeof(request));
-		assert_int_equal(poll(&answer, 1, 20000), 1);
+		assert_int_equal(poll(&polled, 1, 20000), 1);
 		assert_int_equal(recv(channels[1], &reply, sizeof(reply), 0), sizeof(reply));
 		assert_int_equal(reply.id, 7);
 	}
