@@ -5,7 +5,6 @@
 #include "base/json.h"
 #include "jose/aead.h"
 #include "jose/b64.h"
-#include "jose/ec.h"
 #include "jose/ecdh_es.h"
 #include "jose/jwk.h"
 
@@ -51,28 +50,15 @@ static int content_key_of_oct(const json_t *jwk, struct secret *key, struct erro
 	return 0;
 }
 
-/* The sender's half of ECDH-ES: an ephemeral key, the point it makes with the receiver's, the key derived from that. */
 static int agree_with(const json_t *jwk, json_t *header, struct secret *key, struct error *err)
 {
-	SECRET_AUTO struct secret place = {0};
-	SECRET_AUTO struct secret ephemeral = {0};
 	SECRET_AUTO struct secret z = {0};
-	struct jose_point *shared = NULL;
-	struct jose_point receiver;
-	struct jose_point epk;
-	int rc = jose_point_from_jwk(jwk, &receiver, err);
+	json_t *epk = NULL;
+	int rc = jose_agree_as_sender(jwk, &epk, &z, err);
 
-	if (rc == 0)
-		rc = jose_point_generate(jose_curve((int)receiver.curve), &ephemeral, &epk, err);
-	if (rc == 0)
-		rc = jose_point_secret(&place, &shared, err);
-	if (rc == 0)
-		rc = jose_point_multiply(&ephemeral, &receiver, shared, err);
-	if (rc == 0)
-		rc = jose_point_x(shared, &z, err);
 	if (rc < 0)
 		return rc;
-	if (json_object_set_new(header, "epk", jose_point_to_jwk(&epk)) < 0)
+	if (json_object_set_new(header, "epk", epk) < 0)
 		return error_nomem(err);
 	return jose_ecdh_es_derive(&z, header, key, err);
 }
@@ -251,33 +237,13 @@ int jose_jwe_decrypt_shared(const json_t *jwe, const struct secret *z, struct se
 	return rc;
 }
 
-/* The receiver's half of ECDH-ES. */
 static int agree_as_receiver(const json_t *jwe, const json_t *jwk, struct secret *z,
 			     struct error *err)
 {
 	JSON_AUTO json_t *header = NULL;
-	SECRET_AUTO struct secret scalar = {0};
-	SECRET_AUTO struct secret place = {0};
-	struct jose_point *shared = NULL;
-	struct jose_point epk;
-	struct jose_point own;
 	int rc = jose_jwe_header(jwe, &header, err);
 
-	if (rc == 0 && jose_point_from_jwk(json_object_get(header, "epk"), &epk, err) < 0) {
-		error_prefix(err, "the JWE's 'epk': ");
-		return -EBADMSG;
-	}
-	if (rc == 0)
-		rc = jose_point_from_jwk(jwk, &own, err);
-	if (rc == 0 && own.curve != epk.curve)
-		rc = error_set(err, -EBADMSG, "the JWE is for a key on another curve");
-	if (rc == 0)
-		rc = jose_scalar_from_jwk(jwk, jose_curve((int)own.curve), &scalar, err);
-	if (rc == 0)
-		rc = jose_point_secret(&place, &shared, err);
-	if (rc == 0)
-		rc = jose_point_multiply(&scalar, &epk, shared, err);
-	return rc < 0 ? rc : jose_point_x(shared, z, err);
+	return rc < 0 ? rc : jose_agree_as_receiver(jwk, json_object_get(header, "epk"), z, err);
 }
 
 static int decrypt_direct(const json_t *jwe, const json_t *jwk, struct secret *plain,
