@@ -6,6 +6,7 @@
 #include "jose/aead.h"
 #include "jose/b64.h"
 #include "jose/ecdh_es.h"
+#include "jose/jwe_parts.h"
 #include "jose/jwk.h"
 
 #include <errno.h>
@@ -129,50 +130,6 @@ int jose_jwe_encrypt(const json_t *header, const json_t *jwk, const struct secre
 	return 0;
 }
 
-static int merge(json_t *header, const json_t *part, struct error *err)
-{
-	const char *name;
-	json_t *value;
-
-	if (part && !json_is_object(part))
-		return error_set(err, -EBADMSG, "a JWE header that is not an object");
-	json_object_foreach((json_t *)part, name, value) {
-		if (json_object_get(header, name))
-			return error_set(err, -EBADMSG, "the JWE header has '%s' twice", name);
-		if (json_object_set(header, name, value) < 0)
-			return error_nomem(err);
-	}
-	return 0;
-}
-
-int jose_jwe_header(const json_t *jwe, json_t **header, struct error *err)
-{
-	JSON_AUTO json_t *whole = json_object();
-	JSON_AUTO json_t *protected_part = NULL;
-	SECRET_AUTO struct secret text = {0};
-	int rc = 0;
-
-	if (!whole)
-		return error_nomem(err);
-	if (json_object_get(jwe, "protected")) {
-		if (jose_b64_member(jwe, "protected", &text, err) < 0)
-			return error_set(err, -EBADMSG, "the JWE's protected header is malformed");
-		rc = json_parse((const char *)text.data, text.size, "the JWE's protected header",
-				&protected_part, err);
-	}
-	if (rc == 0)
-		rc = merge(whole, protected_part, err);
-	if (rc == 0)
-		rc = merge(whole, json_object_get(jwe, "unprotected"), err);
-	if (rc == 0)
-		rc = merge(whole, json_object_get(jwe, "header"), err);
-	if (rc < 0)
-		return rc;
-	*header = whole;
-	whole = NULL;
-	return 0;
-}
-
 static int check_header(const json_t *jwe, const json_t *header, const char *alg, struct error *err)
 {
 	const json_t *encrypted_key = json_object_get(jwe, "encrypted_key");
@@ -188,23 +145,10 @@ static int check_header(const json_t *jwe, const json_t *header, const char *alg
 	return 0;
 }
 
-/* What the tag covers, RFC 7516 §5.1 step 14: the protected header as text and, after a dot, `aad`. malloc'd. */
-static char *authenticated_text(const json_t *jwe)
-{
-	const char *protected_b64 = text_member(jwe, "protected");
-	const char *aad = text_member(jwe, "aad");
-	char *text = NULL;
-
-	if (asprintf(&text, "%s%s%s", protected_b64 ? protected_b64 : "", aad ? "." : "",
-		     aad ? aad : "") < 0)
-		return NULL;
-	return text;
-}
-
 static int open_content(const json_t *jwe, const struct secret *key, struct secret *plain,
 			struct error *err)
 {
-	FREE_AUTO char *text = authenticated_text(jwe);
+	FREE_AUTO char *text = jose_jwe_authenticated(jwe);
 	SECRET_AUTO struct secret iv = {0};
 	SECRET_AUTO struct secret tag = {0};
 	SECRET_AUTO struct secret ciphertext = {0};
