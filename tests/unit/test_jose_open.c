@@ -250,7 +250,8 @@ static void test_rsa1_5_does_not_tell_a_wrong_padding(void **state)
 	assert_int_equal(jose_rsa_unwrap(alg, jwk, &wrapped, 32, &longer, NULL), 0);
 	assert_int_equal(longer.size, 32);
 	assert_memory_not_equal(longer.data, cek.data, 16);
-	wrapped.data[100] ^= 1;
+	/* always the same, as newer versions of OpenSSL make up a message of a size that comes from it */
+	memset(wrapped.data, 1, wrapped.size);
 	assert_int_equal(jose_rsa_unwrap(alg, jwk, &wrapped, 16, &first, NULL), 0);
 	assert_int_equal(jose_rsa_unwrap(alg, jwk, &wrapped, 16, &second, NULL), 0);
 	assert_int_equal(first.size, 16);
