@@ -38,7 +38,7 @@ int jose_aes_wrap(const struct secret *key, const struct secret *cek, struct sec
 	int n = 0;
 	int rc;
 
-	if (!cipher_of(key) || cek->size < 2 * BLOCK || cek->size % BLOCK != 0 ||
+	if (!cipher_of(key) || cek->size < (size_t)2 * BLOCK || cek->size % BLOCK != 0 ||
 	    cek->size > INT_MAX - BLOCK)
 		return error_set(err, -EINVAL, "AES key wrap takes a key of 16, 24 or 32 bytes");
 	/* OpenSSL may write a block more than it says. */
@@ -66,7 +66,7 @@ int jose_aes_unwrap(const struct secret *key, const struct secret *wrapped, stru
 	int n = 0;
 	int rc;
 
-	if (!cipher_of(key) || wrapped->size < 3 * BLOCK || wrapped->size % BLOCK != 0 ||
+	if (!cipher_of(key) || wrapped->size < (size_t)3 * BLOCK || wrapped->size % BLOCK != 0 ||
 	    wrapped->size > INT_MAX)
 		return jose_unwrapping_failed(err);
 	rc = secret_new(&out, wrapped->size + BLOCK, err);

@@ -92,7 +92,8 @@ int jose_cbc_encrypt(const struct jose_alg *enc, const struct secret *key,
 	if (!ctx ||
 	    EVP_EncryptInit_ex2(ctx, cipher_of(enc), key->data + key->size / 2, iv, NULL) != 1 ||
 	    EVP_EncryptUpdate(ctx, out.data, &n, plain->data, (int)plain->size) != 1 ||
-	    EVP_EncryptFinal_ex(ctx, out.data + n, &last) != 1 || (size_t)(n + last) != out.size)
+	    EVP_EncryptFinal_ex(ctx, out.data + n, &last) != 1 ||
+	    (size_t)n + (size_t)last != out.size)
 		return error_set(err, -EIO, "encryption failed");
 	rc = make_tag(enc, key, aad, iv, &out, tag, err);
 	if (rc == 0)
@@ -137,7 +138,7 @@ int jose_cbc_decrypt(const struct jose_alg *enc, const struct secret *key, const
 	    EVP_DecryptUpdate(ctx, out.data, &n, ciphertext->data, (int)ciphertext->size) != 1 ||
 	    EVP_DecryptFinal_ex(ctx, out.data + n, &last) != 1)
 		return wrong(err);
-	rc = secret_resize(&out, (size_t)(n + last), err);
+	rc = secret_resize(&out, (size_t)n + (size_t)last, err);
 	if (rc == 0)
 		secret_move(plain, &out);
 	return rc;

@@ -13,7 +13,7 @@ enum { JOSE_ECDSA_DER_MAX = 3 + 2 * (3 + JOSE_COORDINATE_MAX) };
 const char *jose_ecdsa_alg(enum jose_curve_id curve);
 
 /* Bytes of R, and of S, on the curve of that name, which is a curve of ECDSA. */
-size_t jose_ecdsa_half(const char *curve);
+size_t jose_ecdsa_half(const char *name);
 
 /* DER into R and S of `half` bytes each. Returns 0; -ENOMEM or -EIO with `err` filled. */
 int jose_ecdsa_from_der(const unsigned char *der, size_t size, size_t half,

@@ -10,7 +10,6 @@
 #include "jose/jwk.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <openssl/rand.h>
@@ -215,72 +214,4 @@ int jose_jwe_decrypt(const json_t *jwe, const json_t *jwk, struct secret *plain,
 		return error_set(err, -EINVAL, "the key's 'alg' is not ECDH-ES");
 	rc = agree_as_receiver(jwe, jwk, &z, err);
 	return rc < 0 ? rc : jose_jwe_decrypt_shared(jwe, &z, plain, err);
-}
-
-/* The five parts of the compact form, in order. */
-static const char *const compact_parts[] = {"protected", "encrypted_key", "iv", "ciphertext",
-					    "tag"};
-
-enum { COMPACT_PARTS = sizeof(compact_parts) / sizeof(*compact_parts) };
-
-/* Whether every character is of the alphabet; a NUL in a part would end it for some readers and not for others. */
-static bool is_base64url(const char *text, size_t length)
-{
-	for (size_t i = 0; i < length; i++)
-		if (text[i] == '\0' ||
-		    !strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-			    "0123456789-_",
-			    text[i]))
-			return false;
-	return true;
-}
-
-int jose_jwe_parse_compact(const char *text, size_t length, json_t **jwe, struct error *err)
-{
-	JSON_AUTO json_t *parsed = json_object();
-	const char *end = text + length;
-
-	if (!parsed)
-		return error_nomem(err);
-	for (size_t i = 0; i < COMPACT_PARTS; i++) {
-		const char *dot = memchr(text, '.', (size_t)(end - text));
-		const char *stop = dot ? dot : end;
-		json_t *part;
-
-		if ((dot != NULL) != (i + 1 < COMPACT_PARTS))
-			return error_set(err, -EBADMSG, "not a compact JWE (five parts with dots)");
-		if (!is_base64url(text, (size_t)(stop - text)))
-			return error_set(err, -EBADMSG, "not a compact JWE (not base64url)");
-		part = json_stringn(text, (size_t)(stop - text));
-		if (!part || json_object_set_new(parsed, compact_parts[i], part) < 0)
-			return error_nomem(err);
-		text = dot ? dot + 1 : end;
-	}
-	*jwe = parsed;
-	parsed = NULL;
-	return 0;
-}
-
-int jose_jwe_format_compact(const json_t *jwe, char **text, struct error *err)
-{
-	static const char *const lost[] = {"header", "unprotected", "aad", "recipients"};
-	const char *part[COMPACT_PARTS];
-	char *made = NULL;
-
-	for (size_t i = 0; i < sizeof(lost) / sizeof(*lost); i++)
-		if (json_object_get(jwe, lost[i]))
-			return error_set(err, -EINVAL, "the compact form has no place for '%s'",
-					 lost[i]);
-	for (size_t i = 0; i < COMPACT_PARTS; i++) {
-		part[i] = text_member(jwe, compact_parts[i]);
-		if (!part[i] && strcmp(compact_parts[i], "encrypted_key") == 0)
-			part[i] = "";
-		if (!part[i])
-			return error_set(err, -EBADMSG, "malformed JWE: '%s' is missing",
-					 compact_parts[i]);
-	}
-	if (asprintf(&made, "%s.%s.%s.%s.%s", part[0], part[1], part[2], part[3], part[4]) < 0)
-		return error_nomem(err);
-	*text = made;
-	return 0;
 }

@@ -127,30 +127,36 @@ static int whole_header(const struct draft *draft, const struct jose_recipient *
 	return rc;
 }
 
-static int choose_wrap(const json_t *whole, const struct jose_recipient *recipient,
-		       const struct jose_alg **alg, struct error *err)
+/* The algorithm that the header names or the key says; NULL with `err` filled (-EINVAL) where there is none for that key. */
+static const struct jose_alg *choose_wrap(const json_t *whole,
+					  const struct jose_recipient *recipient, struct error *err)
 {
 	const json_t *named = json_object_get(whole, "alg");
 	const json_t *jwk = recipient->jwk;
+	const struct jose_alg *alg;
+	bool fits;
 
 	if (named)
-		*alg = jose_alg_named(json_string_value(named), JOSE_KIND_WRAP);
+		alg = jose_alg_named(json_string_value(named), JOSE_KIND_WRAP);
 	else
-		*alg = recipient->password ? jose_alg_named("PBES2-HS256+A128KW", JOSE_KIND_WRAP)
-					   : jose_alg_to_wrap(jwk);
-	if (!*alg)
-		return error_set(err, -EINVAL, "%s",
-				 named ? "the header's 'alg' is none that wraps"
-				       : "the key is none to wrap with");
-	if (recipient->password)
-		return (*alg)->family == JOSE_PBES2
-			       ? 0
-			       : error_set(err, -EINVAL, "%s takes no password", (*alg)->name);
-	if (!jose_alg_takes(*alg, jwk) ||
-	    !jose_jwk_allows(jwk, jose_wrap_operations(*alg, false), false) ||
-	    ((*alg)->family != JOSE_DIRECT && !jose_jwk_fits(jwk, (*alg)->name)))
-		return error_set(err, -EINVAL, "the key is not for %s", (*alg)->name);
-	return 0;
+		alg = recipient->password ? jose_alg_named("PBES2-HS256+A128KW", JOSE_KIND_WRAP)
+					  : jose_alg_to_wrap(jwk);
+	if (!alg) {
+		error_record(err, -EINVAL, "%s",
+			     named ? "the header's 'alg' is none that wraps"
+				   : "the key is none to wrap with");
+		return NULL;
+	}
+	fits = recipient->password
+		       ? alg->family == JOSE_PBES2
+		       : jose_alg_takes(alg, jwk) &&
+				 jose_jwk_allows(jwk, jose_wrap_operations(alg, false), false) &&
+				 (alg->family == JOSE_DIRECT || jose_jwk_fits(jwk, alg->name));
+	if (fits)
+		return alg;
+	error_record(err, -EINVAL, "the %s is not for %s", recipient->password ? "password" : "key",
+		     alg->name);
+	return NULL;
 }
 
 /* A key for a content encryption is for that one; one that says `dir` itself is for any of its size. */
@@ -206,14 +212,17 @@ static int find_direct(struct draft *draft, const struct jose_recipient *recipie
 	for (size_t pass = 0; pass < 2; pass++)
 		for (size_t i = 0; i < count; i++) {
 			JSON_AUTO json_t *whole = NULL;
-			const struct jose_alg *alg = NULL;
+			const struct jose_alg *alg;
 			int rc = whole_header(draft, &recipients[i], &whole, err);
 
-			if (rc == 0)
-				rc = choose_wrap(whole, &recipients[i], &alg, err);
-			if (rc == 0 && pass == 0 && jose_wrap_is_direct(alg) && *direct == count)
+			if (rc < 0)
+				return rc;
+			alg = choose_wrap(whole, &recipients[i], err);
+			if (!alg)
+				return -EINVAL;
+			if (pass == 0 && jose_wrap_is_direct(alg) && *direct == count)
 				*direct = i;
-			if (rc == 0 && pass == 1 && (*direct == count ? i == 0 : i == *direct))
+			if (pass == 1 && (*direct == count ? i == 0 : i == *direct))
 				rc = choose_enc(draft, whole, alg, recipients[i].jwk, err);
 			if (rc < 0)
 				return rc;
@@ -252,13 +261,14 @@ static int add_recipient(struct draft *draft, const struct jose_recipient *recip
 	SECRET_AUTO struct secret wrapped = {0};
 	JSON_AUTO json_t *whole = NULL;
 	JSON_AUTO json_t *params = json_object();
-	const struct jose_alg *alg = NULL;
+	const struct jose_alg *alg;
 	int rc = whole_header(draft, recipient, &whole, err);
 
-	if (rc == 0)
-		rc = choose_wrap(whole, recipient, &alg, err);
 	if (rc < 0)
 		return rc;
+	alg = choose_wrap(whole, recipient, err);
+	if (!alg)
+		return -EINVAL;
 	if (!params || (!json_object_get(whole, "alg") &&
 			json_object_set_new(params, "alg", json_string(alg->name)) < 0))
 		return error_nomem(err);

@@ -44,3 +44,15 @@ int jose_jws_verify_keys(const json_t *jws, const json_t *const *keys, size_t co
  * -EBADMSG with `err` filled, -ENOMEM.
  */
 int jose_jws_payload_json(const json_t *jws, json_t **payload, struct error *err);
+
+/*
+ * Parses the compact serialisation (RFC 7515 §3.1): three parts, nothing after them. A detached payload is an empty one.
+ * Returns 0 with `*jws`, flattened (the caller's); -EBADMSG with `err` filled, -ENOMEM.
+ */
+int jose_jws_parse_compact(const char *text, size_t length, json_t **jws, struct error *err);
+
+/*
+ * Writes the compact serialisation: malloc'd, NUL-terminated, the caller's. Without `payload` it is a detached one.
+ * Returns 0; -EINVAL with `err` filled when members would be lost (`header`, `signatures`), -EBADMSG, -ENOMEM.
+ */
+int jose_jws_format_compact(const json_t *jws, char **text, struct error *err);

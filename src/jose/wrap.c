@@ -49,18 +49,24 @@ static int read_oct(const json_t *jwk, const char *what, size_t size, struct sec
 	return 0;
 }
 
-/* What a derived key is for, and its size: the content encryption itself, or the wrapping (§4.6.2, AlgorithmID). */
-static int derive(const struct jose_alg *alg, const struct jose_alg *enc, const struct secret *z,
-		  const json_t *header, struct secret *key, struct error *err)
-{
-	bool direct = alg->key_size == 0;
+/* What an agreed key is for, and its size: the content encryption itself, or the wrapping (§4.6.2, AlgorithmID). */
+struct purpose {
+	const char *id;
+	size_t size;
+};
 
-	return jose_ecdh_es_derive_for(z, header, direct ? enc->name : alg->name,
-				       direct ? enc->key_size : alg->key_size, key, err);
+static struct purpose to_encrypt(const struct jose_alg *enc)
+{
+	return (struct purpose){enc->name, enc->key_size};
 }
 
-static int agree(const struct jose_alg *alg, const struct jose_alg *enc, const json_t *jwk,
-		 const json_t *header, json_t *params, struct secret *key, struct error *err)
+static struct purpose to_wrap(const struct jose_alg *alg)
+{
+	return (struct purpose){alg->name, alg->key_size};
+}
+
+static int agree(struct purpose purpose, const json_t *jwk, const json_t *header, json_t *params,
+		 struct secret *key, struct error *err)
 {
 	SECRET_AUTO struct secret z = {0};
 	json_t *epk = NULL;
@@ -70,7 +76,7 @@ static int agree(const struct jose_alg *alg, const struct jose_alg *enc, const j
 		return rc;
 	if (json_object_set_new(params, "epk", epk) < 0)
 		return error_nomem(err);
-	return derive(alg, enc, &z, header, key, err);
+	return jose_ecdh_es_derive_for(&z, header, purpose.id, purpose.size, key, err);
 }
 
 /* What is made here must not be in the header already: an IV used twice gives an AES-GCM key away. */
@@ -93,7 +99,7 @@ int jose_wrap_direct(const struct jose_alg *alg, const struct jose_alg *enc, con
 	if (rc < 0)
 		return rc;
 	return alg->family == JOSE_DIRECT ? read_oct(jwk, enc->name, enc->key_size, cek, err)
-					  : agree(alg, enc, jwk, header, params, cek, err);
+					  : agree(to_encrypt(enc), jwk, header, params, cek, err);
 }
 
 static int wrap_by_gcm(const struct secret *key, json_t *params, const struct secret *cek,
@@ -143,7 +149,7 @@ static int wrapping_key(const struct jose_alg *alg, const struct jose_means *mea
 
 	switch (alg->family) {
 	case JOSE_ECDH_ES:
-		return agree(alg, NULL, means->jwk, header, params, key, err);
+		return agree(to_wrap(alg), means->jwk, header, params, key, err);
 	case JOSE_PBES2:
 		rc = jose_pbes2_complete(header, params, err);
 		return rc < 0 ? rc : password_key(alg, means, header, params, key, err);
@@ -181,13 +187,14 @@ static int unwrap_by_gcm(const struct secret *key, const json_t *header,
 	return jose_gcm_decrypt(key, &iv, (struct jose_aad){"", 0}, wrapped, &tag, cek, err);
 }
 
-static int agreed_key(const struct jose_alg *alg, const struct jose_alg *enc, const json_t *jwk,
-		      const json_t *header, struct secret *key, struct error *err)
+static int agreed_key(struct purpose purpose, const json_t *jwk, const json_t *header,
+		      struct secret *key, struct error *err)
 {
 	SECRET_AUTO struct secret z = {0};
 	int rc = jose_agree_as_receiver(jwk, json_object_get(header, "epk"), &z, err);
 
-	return rc < 0 ? rc : derive(alg, enc, &z, header, key, err);
+	return rc < 0 ? rc
+		      : jose_ecdh_es_derive_for(&z, header, purpose.id, purpose.size, key, err);
 }
 
 /* Each recipient that a password is tried on costs what its sender chose: all together are bounded. */
@@ -210,7 +217,7 @@ static int unwrapping_key(const struct jose_alg *alg, const struct jose_means *m
 
 	switch (alg->family) {
 	case JOSE_ECDH_ES:
-		return agreed_key(alg, NULL, means->jwk, header, key, err);
+		return agreed_key(to_wrap(alg), means->jwk, header, key, err);
 	case JOSE_PBES2:
 		rc = spend(header, iterations, err);
 		return rc < 0 ? rc : password_key(alg, means, header, NULL, key, err);
@@ -227,7 +234,7 @@ static int unwrap_direct(const struct jose_alg *alg, const struct jose_alg *enc,
 		return error_set(err, -EBADMSG, "a JWE by %s cannot have an encrypted key",
 				 alg->name);
 	return alg->family == JOSE_DIRECT ? read_oct(jwk, enc->name, enc->key_size, cek, err)
-					  : agreed_key(alg, enc, jwk, header, cek, err);
+					  : agreed_key(to_encrypt(enc), jwk, header, cek, err);
 }
 
 int jose_unwrap(const struct jose_alg *alg, const struct jose_alg *enc,

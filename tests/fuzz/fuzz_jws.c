@@ -37,16 +37,17 @@ static const json_t *const *test_keys(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const json_t *const *keys = test_keys();
-	JSON_AUTO json_t *jws = NULL;
+	JSON_AUTO json_t *input = NULL;
 	JSON_AUTO json_t *made = json_pack("{s:s}", "payload", "aGVsbG8");
 
-	if (json_parse((const char *)data, size, "input", &jws, NULL) < 0)
+	if (json_parse((const char *)data, size, "input", &input, NULL) < 0)
 		return 0;
-	(void)jose_jws_verify_keys(jws, keys, KEYS, true, NULL);
-	if (jose_jws_sign_as(made, jws, keys[0], NULL) == 0 &&
-	    !json_object_get(json_object_get(jws, "protected"), "crit"))
+	(void)jose_jws_verify_keys(input, keys, KEYS, true, NULL);
+	if (jose_jws_sign_as(made, input, keys[0], NULL) == 0 &&
+	    !json_object_get(json_object_get(input, "protected"), "crit"))
 		(void)jose_jws_verify(made, keys[0], NULL);
-	if (json_is_object(jws) && jose_jws_sign(jws, NULL, keys[0], NULL) == 0)
-		FUZZ_CHECK(json_object_get(jws, "signature") || json_object_get(jws, "signatures"));
+	if (json_is_object(input) && jose_jws_sign(input, NULL, keys[0], NULL) == 0)
+		FUZZ_CHECK(json_object_get(input, "signature") ||
+			   json_object_get(input, "signatures"));
 	return 0;
 }

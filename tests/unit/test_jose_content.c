@@ -81,7 +81,7 @@ static void test_any_changed_byte_does_not_open(void **state)
 	size_t i;
 
 	(void)state;
-	json_array_foreach(json_at(rfc7518, "items"), i, item)
+	json_array_foreach(json_at(rfc7518, "items"), i, item) {
 		for (int part = 0; part < 4; part++)
 			for (size_t at = 0;; at++) {
 				SECRET_AUTO struct secret key = {0};
@@ -100,6 +100,7 @@ static void test_any_changed_byte_does_not_open(void **state)
 				assert_int_equal(open_item(item, &key, &sealed, &plain, NULL),
 						 -EBADMSG);
 			}
+	}
 }
 
 static void test_any_other_size_does_not_open(void **state)
@@ -108,7 +109,7 @@ static void test_any_other_size_does_not_open(void **state)
 	size_t i;
 
 	(void)state;
-	json_array_foreach(json_at(rfc7518, "items"), i, item)
+	json_array_foreach(json_at(rfc7518, "items"), i, item) {
 		for (int part = 0; part < 4; part++)
 			for (int change = 0; change < 4; change++) {
 				SECRET_AUTO struct secret key = {0};
@@ -130,6 +131,7 @@ static void test_any_other_size_does_not_open(void **state)
 				assert_int_equal(open_item(item, &key, &sealed, &plain, NULL),
 						 -EBADMSG);
 			}
+	}
 }
 
 /* A wrong padding under a right tag, which only who has the key can make, says what a wrong tag says. */

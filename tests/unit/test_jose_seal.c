@@ -153,8 +153,9 @@ static void assert_members(const json_t *object, const char *expected)
 	size_t i;
 
 	unit_check(json_object_size(object) == json_array_size(names), expected);
-	json_array_foreach(names, i, name)
+	json_array_foreach(names, i, name) {
 		unit_check(json_object_get(object, json_string_value(name)) != NULL, expected);
+	}
 }
 
 static json_t *protected_of(const json_t *jwe)

@@ -10,6 +10,7 @@
 #include "jose/sign.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 static json_t *keys;
@@ -44,13 +45,15 @@ static void test_verifies_rfc_7515_and_8037(void **state)
 {
 	JSON_AUTO json_t *rfc7515 = vector_read("rfc7515.json");
 	JSON_AUTO json_t *rfc8037 = vector_read("rfc8037.json");
-	const json_t *examples[] = {json_at(rfc7515, "a1"), json_at(rfc7515, "a2"), rfc8037};
+	const struct {
+		const json_t *of;
+	} examples[] = {{json_at(rfc7515, "a1")}, {json_at(rfc7515, "a2")}, {rfc8037}};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(examples); i++)
-		unit_check(jose_jws_verify(json_at(examples[i], "jws"), json_at(examples[i], "jwk"),
-					   NULL) == 0,
-			   text_at(examples[i], "jwk/kty"));
+		unit_check(jose_jws_verify(json_at(examples[i].of, "jws"),
+					   json_at(examples[i].of, "jwk"), NULL) == 0,
+			   text_at(examples[i].of, "jwk/kty"));
 }
 
 static void test_verifies_what_another_implementation_signed(void **state)
@@ -59,10 +62,11 @@ static void test_verifies_what_another_implementation_signed(void **state)
 	size_t i;
 
 	(void)state;
-	json_array_foreach(json_at(signed_by_other, "items"), i, item)
+	json_array_foreach(json_at(signed_by_other, "items"), i, item) {
 		unit_check(jose_jws_verify(json_at(item, "jws"),
 					   json_at(keys, text_at(item, "key")), NULL) == 0,
 			   text_at(item, "alg"));
+	}
 	assert_int_equal(i, 15);
 }
 
@@ -73,7 +77,7 @@ static void test_rejects_what_was_changed(void **state)
 	size_t i;
 
 	(void)state;
-	json_array_foreach(json_at(signed_by_other, "items"), i, item)
+	json_array_foreach(json_at(signed_by_other, "items"), i, item) {
 		for (size_t j = 0; j < COUNT(members); j++) {
 			JSON_AUTO json_t *jws = json_deep_copy(json_at(item, "jws"));
 
@@ -82,6 +86,7 @@ static void test_rejects_what_was_changed(void **state)
 						   NULL) == -EBADMSG,
 				   text_at(item, "alg"));
 		}
+	}
 }
 
 /* Cut, with a zero in front, with a zero behind: one signature has one spelling. */
@@ -91,7 +96,7 @@ static void test_rejects_signatures_of_another_size(void **state)
 	size_t i;
 
 	(void)state;
-	json_array_foreach(json_at(signed_by_other, "items"), i, item)
+	json_array_foreach(json_at(signed_by_other, "items"), i, item) {
 		for (int how = 0; how < 4; how++) {
 			JSON_AUTO json_t *jws = json_deep_copy(json_at(item, "jws"));
 			SECRET_AUTO struct secret raw = {0};
@@ -107,6 +112,7 @@ static void test_rejects_signatures_of_another_size(void **state)
 						   NULL) == -EBADMSG,
 				   text_at(item, "alg"));
 		}
+	}
 }
 
 static void test_signs_with_every_algorithm_so_that_it_verifies(void **state)
@@ -248,6 +254,60 @@ static void test_any_or_all_keys(void **state)
 	assert_int_equal(jose_jws_verify_keys(jws, NULL, 0, true, NULL), -EINVAL);
 }
 
+static void test_compact_form_goes_and_comes(void **state)
+{
+	static const char *const good[] = {"e30.aGVsbG8.AAAA", "e30..AAAA", "..", "_-.A.A"};
+	static const char *const bad[] = {
+		"",	      "e30",	     "e30.AA",	    "e30.AA.AA.AA",
+		"e30.AA.AA.", "e30.A=.AAAA", "e30.AA.AA\n", " e30.AA.AA"};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(good); i++) {
+		JSON_AUTO json_t *jws = NULL;
+		char *text = NULL;
+
+		assert_int_equal(jose_jws_parse_compact(good[i], strlen(good[i]), &jws, NULL), 0);
+		assert_int_equal(json_object_size(jws), 3);
+		assert_int_equal(jose_jws_format_compact(jws, &text, NULL), 0);
+		assert_string_equal(text, good[i]);
+		free(text);
+	}
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		json_t *jws = NULL;
+
+		unit_check(jose_jws_parse_compact(bad[i], strlen(bad[i]), &jws, NULL) == -EBADMSG &&
+				   !jws,
+			   bad[i]);
+	}
+}
+
+static void test_compact_form_loses_nothing(void **state)
+{
+	static const struct {
+		const char *jws;
+		int rc;
+	} rows[] = {
+		{"{'protected':'e30','payload':'AA','signature':'AA'}", 0},
+		{"{'protected':'e30','signature':'AA'}", 0},
+		{"{'protected':'e30','payload':'AA','signature':'AA','header':{}}", -EINVAL},
+		{"{'payload':'AA','signatures':[]}", -EINVAL},
+		{"{'payload':'AA','signature':'AA'}", -EBADMSG},
+		{"{'protected':'e30','payload':'AA'}", -EBADMSG},
+		{"{'protected':'e30','payload':1,'signature':'AA'}", -EBADMSG},
+		{"{'protected':'e30','payload':'A.A','signature':'AA'}", -EBADMSG},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		JSON_AUTO json_t *jws = json_of(rows[i].jws);
+		char *text = NULL;
+
+		unit_check(jose_jws_format_compact(jws, &text, NULL) == rows[i].rc, rows[i].jws);
+		assert_int_equal(text != NULL, rows[i].rc == 0);
+		free(text);
+	}
+}
+
 int main(int argc, char *argv[])
 {
 	static const struct CMUnitTest tests[] = {
@@ -262,6 +322,8 @@ int main(int argc, char *argv[])
 		cmocka_unit_test(test_key_too_small_verifies_nothing),
 		cmocka_unit_test(test_rejects_crit_and_names_in_both_headers),
 		cmocka_unit_test(test_any_or_all_keys),
+		cmocka_unit_test(test_compact_form_goes_and_comes),
+		cmocka_unit_test(test_compact_form_loses_nothing),
 	};
 
 	unit_begin(argc, argv);
