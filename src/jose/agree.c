@@ -89,8 +89,7 @@ int jose_agree_as_sender(const json_t *jwk, json_t **epk, struct secret *z, stru
 
 static int bad_epk(struct error *err)
 {
-	error_prefix(err, "the JWE's 'epk': ");
-	return -EBADMSG;
+	return error_set(err, -EBADMSG, "the JWE's 'epk': %s", err ? err->text : "");
 }
 
 static int okp_as_receiver(const struct jose_pair_curve *curve, const json_t *jwk,

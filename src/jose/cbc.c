@@ -59,6 +59,7 @@ static int make_tag(const struct jose_alg *enc, const struct secret *key, struct
 	unsigned char length[8];
 	unsigned char full[MAC_MAX];
 	size_t size = 0;
+	int rc;
 
 	EVP_MAC_free(mac);
 	write_length(aad, length);
@@ -69,7 +70,9 @@ static int make_tag(const struct jose_alg *enc, const struct secret *key, struct
 	    EVP_MAC_update(ctx, length, sizeof(length)) != 1 ||
 	    EVP_MAC_final(ctx, full, &size, sizeof(full)) != 1 || size < enc->key_size / 2)
 		return error_set(err, -EIO, "%s failed", enc->name);
-	return secret_copy(tag, full, enc->key_size / 2, err);
+	rc = secret_copy(tag, full, enc->key_size / 2, err);
+	secret_wipe(full, sizeof(full));
+	return rc;
 }
 
 int jose_cbc_encrypt(const struct jose_alg *enc, const struct secret *key,

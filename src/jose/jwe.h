@@ -92,8 +92,8 @@ extern const struct jose_jwe_limits jose_jwe_default_limits;
  * `recipient_template` is not looked at) that is fit for its algorithm: by type, curve, `alg`, `use` and `key_ops`. `limits` may
  * be NULL. `crit` is refused, `zip` is taken from the protected header only, and no name may stand in two headers.
  * Returns 0 with `plain`; -EBADMSG with `err` filled when the JWE is malformed, or nothing opens it: then in the same words for
- * a wrong key and a wrong tag; -EFBIG when the content would be larger than the limit; -EINVAL when there is no key, -ENOMEM,
- * -EIO. Nothing of the plaintext leaves before the tag is checked.
+ * a wrong key and a wrong tag; -EFBIG when the content would be larger than the limit; -EINVAL when there is no key, or the last one
+ * that was tried is malformed or of a wrong size, -ENOMEM, -EIO. Nothing of the plaintext leaves before the tag is checked.
  */
 int jose_jwe_open(const json_t *jwe, const struct jose_recipient *keys, size_t count,
 		  const struct jose_jwe_limits *limits, struct secret *plain, struct error *err);

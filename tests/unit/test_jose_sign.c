@@ -196,6 +196,20 @@ static void test_algorithm_must_be_one_for_the_key(void **state)
 	}
 }
 
+/* RFC 7518 §6.3.2: the factors are not required. */
+static void test_rsa_key_without_its_factors_signs(void **state)
+{
+	static const char *const factors[] = {"p", "q", "dp", "dq", "qi"};
+	JSON_AUTO json_t *jwk = json_deep_copy(json_at(keys, "RSA-2048"));
+	JSON_AUTO json_t *jws = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(factors); i++)
+		(void)json_object_del(jwk, factors[i]);
+	assert_int_equal(sign_hello("{}", jwk, &jws), 0);
+	assert_int_equal(jose_jws_verify(jws, json_at(keys, "RSA-2048"), NULL), 0);
+}
+
 /* The text of a public key as the key of HMAC: the type of the key says what may be. */
 static void test_public_key_is_no_key_of_hmac(void **state)
 {
@@ -318,6 +332,7 @@ int main(int argc, char *argv[])
 		cmocka_unit_test(test_signs_with_every_algorithm_so_that_it_verifies),
 		cmocka_unit_test(test_rejects_pss_with_another_salt),
 		cmocka_unit_test(test_algorithm_must_be_one_for_the_key),
+		cmocka_unit_test(test_rsa_key_without_its_factors_signs),
 		cmocka_unit_test(test_public_key_is_no_key_of_hmac),
 		cmocka_unit_test(test_key_too_small_verifies_nothing),
 		cmocka_unit_test(test_rejects_crit_and_names_in_both_headers),
