@@ -56,6 +56,30 @@ static void test_verifies_rfc_7515_and_8037(void **state)
 			   text_at(examples[i].of, "jwk/kty"));
 }
 
+/* The algorithm in either header, and none protected at all; several signatures. */
+static void test_verifies_rfc_7520(void **state)
+{
+	JSON_AUTO json_t *vector = vector_read("rfc7520-jws.json");
+	const json_t *item;
+	const json_t *jwk;
+	size_t i;
+	size_t j;
+
+	(void)state;
+	json_array_foreach(json_at(vector, "items"), i, item) {
+		json_array_foreach(json_at(item, "keys"), j, jwk) {
+			JSON_AUTO json_t *changed = json_deep_copy(json_at(item, "jws"));
+
+			unit_check(jose_jws_verify(json_at(item, "jws"), jwk, NULL) == 0,
+				   text_at(item, "section"));
+			json_tamper(changed, "payload");
+			unit_check(jose_jws_verify(changed, jwk, NULL) == -EBADMSG,
+				   text_at(item, "section"));
+		}
+	}
+	assert_int_equal(i, 4);
+}
+
 static void test_verifies_what_another_implementation_signed(void **state)
 {
 	const json_t *item;
@@ -326,6 +350,7 @@ int main(int argc, char *argv[])
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_verifies_rfc_7515_and_8037),
+		cmocka_unit_test(test_verifies_rfc_7520),
 		cmocka_unit_test(test_verifies_what_another_implementation_signed),
 		cmocka_unit_test(test_rejects_what_was_changed),
 		cmocka_unit_test(test_rejects_signatures_of_another_size),
