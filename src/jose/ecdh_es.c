@@ -46,10 +46,10 @@ static int append_member(struct secret *info, const json_t *header, const char *
 	return append(info, value.data, value.size, err);
 }
 
-static int make_info(const json_t *header, struct secret *info, struct error *err)
+static int make_info(const json_t *header, const char *id, size_t size, struct secret *info,
+		     struct error *err)
 {
-	const char *enc = json_string_value(json_object_get(header, "enc"));
-	int rc = append(info, enc, enc ? strlen(enc) : 0, err);
+	int rc = append(info, id, id ? strlen(id) : 0, err);
 
 	if (rc == 0)
 		rc = append_member(info, header, "apu", err);
@@ -58,7 +58,7 @@ static int make_info(const json_t *header, struct secret *info, struct error *er
 	if (rc == 0)
 		rc = secret_resize(info, info->size + 4, err);
 	if (rc == 0)
-		put_length(info->data + info->size - 4, (size_t)JOSE_GCM_KEY * 8);
+		put_length(info->data + info->size - 4, size * 8);
 	return rc;
 }
 
@@ -85,18 +85,25 @@ static int concat_kdf(const struct secret *z, const struct secret *info, struct 
 	return 0;
 }
 
-int jose_ecdh_es_derive(const struct secret *z, const json_t *header, struct secret *key,
-			struct error *err)
+int jose_ecdh_es_derive_for(const struct secret *z, const json_t *header, const char *id,
+			    size_t size, struct secret *key, struct error *err)
 {
 	SECRET_AUTO struct secret info = {0};
 	SECRET_AUTO struct secret derived = {0};
-	int rc = make_info(header, &info, err);
+	int rc = make_info(header, id, size, &info, err);
 
 	if (rc == 0)
-		rc = secret_new(&derived, JOSE_GCM_KEY, err);
+		rc = secret_new(&derived, size, err);
 	if (rc == 0)
 		rc = concat_kdf(z, &info, &derived, err);
 	if (rc == 0)
 		secret_move(key, &derived);
 	return rc;
+}
+
+int jose_ecdh_es_derive(const struct secret *z, const json_t *header, struct secret *key,
+			struct error *err)
+{
+	return jose_ecdh_es_derive_for(z, header, json_string_value(json_object_get(header, "enc")),
+				       JOSE_GCM_KEY, key, err);
 }

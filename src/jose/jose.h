@@ -2,6 +2,7 @@
 /* JSON Object Signing and Encryption: all that other folders may use of jose/. */
 #pragma once
 
+#include "jose/alg.h"	     /* the algorithms, in one table */
 #include "jose/b64.h"	     /* base64url */
 #include "jose/ec.h"	     /* points on curves */
 #include "jose/jwe.h"	     /* encryption */

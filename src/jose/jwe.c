@@ -5,12 +5,11 @@
 #include "base/json.h"
 #include "jose/aead.h"
 #include "jose/b64.h"
-#include "jose/ec.h"
 #include "jose/ecdh_es.h"
+#include "jose/jwe_parts.h"
 #include "jose/jwk.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <openssl/rand.h>
@@ -51,28 +50,15 @@ static int content_key_of_oct(const json_t *jwk, struct secret *key, struct erro
 	return 0;
 }
 
-/* The sender's half of ECDH-ES: an ephemeral key, the point it makes with the receiver's, the key derived from that. */
 static int agree_with(const json_t *jwk, json_t *header, struct secret *key, struct error *err)
 {
-	SECRET_AUTO struct secret place = {0};
-	SECRET_AUTO struct secret ephemeral = {0};
 	SECRET_AUTO struct secret z = {0};
-	struct jose_point *shared = NULL;
-	struct jose_point receiver;
-	struct jose_point epk;
-	int rc = jose_point_from_jwk(jwk, &receiver, err);
+	json_t *epk = NULL;
+	int rc = jose_agree_as_sender(jwk, &epk, &z, err);
 
-	if (rc == 0)
-		rc = jose_point_generate(jose_curve((int)receiver.curve), &ephemeral, &epk, err);
-	if (rc == 0)
-		rc = jose_point_secret(&place, &shared, err);
-	if (rc == 0)
-		rc = jose_point_multiply(&ephemeral, &receiver, shared, err);
-	if (rc == 0)
-		rc = jose_point_x(shared, &z, err);
 	if (rc < 0)
 		return rc;
-	if (json_object_set_new(header, "epk", jose_point_to_jwk(&epk)) < 0)
+	if (json_object_set_new(header, "epk", epk) < 0)
 		return error_nomem(err);
 	return jose_ecdh_es_derive(&z, header, key, err);
 }
@@ -143,50 +129,6 @@ int jose_jwe_encrypt(const json_t *header, const json_t *jwk, const struct secre
 	return 0;
 }
 
-static int merge(json_t *header, const json_t *part, struct error *err)
-{
-	const char *name;
-	json_t *value;
-
-	if (part && !json_is_object(part))
-		return error_set(err, -EBADMSG, "a JWE header that is not an object");
-	json_object_foreach((json_t *)part, name, value) {
-		if (json_object_get(header, name))
-			return error_set(err, -EBADMSG, "the JWE header has '%s' twice", name);
-		if (json_object_set(header, name, value) < 0)
-			return error_nomem(err);
-	}
-	return 0;
-}
-
-int jose_jwe_header(const json_t *jwe, json_t **header, struct error *err)
-{
-	JSON_AUTO json_t *whole = json_object();
-	JSON_AUTO json_t *protected_part = NULL;
-	SECRET_AUTO struct secret text = {0};
-	int rc = 0;
-
-	if (!whole)
-		return error_nomem(err);
-	if (json_object_get(jwe, "protected")) {
-		if (jose_b64_member(jwe, "protected", &text, err) < 0)
-			return error_set(err, -EBADMSG, "the JWE's protected header is malformed");
-		rc = json_parse((const char *)text.data, text.size, "the JWE's protected header",
-				&protected_part, err);
-	}
-	if (rc == 0)
-		rc = merge(whole, protected_part, err);
-	if (rc == 0)
-		rc = merge(whole, json_object_get(jwe, "unprotected"), err);
-	if (rc == 0)
-		rc = merge(whole, json_object_get(jwe, "header"), err);
-	if (rc < 0)
-		return rc;
-	*header = whole;
-	whole = NULL;
-	return 0;
-}
-
 static int check_header(const json_t *jwe, const json_t *header, const char *alg, struct error *err)
 {
 	const json_t *encrypted_key = json_object_get(jwe, "encrypted_key");
@@ -202,23 +144,10 @@ static int check_header(const json_t *jwe, const json_t *header, const char *alg
 	return 0;
 }
 
-/* What the tag covers, RFC 7516 §5.1 step 14: the protected header as text and, after a dot, `aad`. malloc'd. */
-static char *authenticated_text(const json_t *jwe)
-{
-	const char *protected_b64 = text_member(jwe, "protected");
-	const char *aad = text_member(jwe, "aad");
-	char *text = NULL;
-
-	if (asprintf(&text, "%s%s%s", protected_b64 ? protected_b64 : "", aad ? "." : "",
-		     aad ? aad : "") < 0)
-		return NULL;
-	return text;
-}
-
 static int open_content(const json_t *jwe, const struct secret *key, struct secret *plain,
 			struct error *err)
 {
-	FREE_AUTO char *text = authenticated_text(jwe);
+	FREE_AUTO char *text = jose_jwe_authenticated(jwe);
 	SECRET_AUTO struct secret iv = {0};
 	SECRET_AUTO struct secret tag = {0};
 	SECRET_AUTO struct secret ciphertext = {0};
@@ -251,33 +180,13 @@ int jose_jwe_decrypt_shared(const json_t *jwe, const struct secret *z, struct se
 	return rc;
 }
 
-/* The receiver's half of ECDH-ES. */
 static int agree_as_receiver(const json_t *jwe, const json_t *jwk, struct secret *z,
 			     struct error *err)
 {
 	JSON_AUTO json_t *header = NULL;
-	SECRET_AUTO struct secret scalar = {0};
-	SECRET_AUTO struct secret place = {0};
-	struct jose_point *shared = NULL;
-	struct jose_point epk;
-	struct jose_point own;
 	int rc = jose_jwe_header(jwe, &header, err);
 
-	if (rc == 0 && jose_point_from_jwk(json_object_get(header, "epk"), &epk, err) < 0) {
-		error_prefix(err, "the JWE's 'epk': ");
-		return -EBADMSG;
-	}
-	if (rc == 0)
-		rc = jose_point_from_jwk(jwk, &own, err);
-	if (rc == 0 && own.curve != epk.curve)
-		rc = error_set(err, -EBADMSG, "the JWE is for a key on another curve");
-	if (rc == 0)
-		rc = jose_scalar_from_jwk(jwk, jose_curve((int)own.curve), &scalar, err);
-	if (rc == 0)
-		rc = jose_point_secret(&place, &shared, err);
-	if (rc == 0)
-		rc = jose_point_multiply(&scalar, &epk, shared, err);
-	return rc < 0 ? rc : jose_point_x(shared, z, err);
+	return rc < 0 ? rc : jose_agree_as_receiver(jwk, json_object_get(header, "epk"), z, err);
 }
 
 static int decrypt_direct(const json_t *jwe, const json_t *jwk, struct secret *plain,
@@ -305,72 +214,4 @@ int jose_jwe_decrypt(const json_t *jwe, const json_t *jwk, struct secret *plain,
 		return error_set(err, -EINVAL, "the key's 'alg' is not ECDH-ES");
 	rc = agree_as_receiver(jwe, jwk, &z, err);
 	return rc < 0 ? rc : jose_jwe_decrypt_shared(jwe, &z, plain, err);
-}
-
-/* The five parts of the compact form, in order. */
-static const char *const compact_parts[] = {"protected", "encrypted_key", "iv", "ciphertext",
-					    "tag"};
-
-enum { COMPACT_PARTS = sizeof(compact_parts) / sizeof(*compact_parts) };
-
-/* Whether every character is of the alphabet; a NUL in a part would end it for some readers and not for others. */
-static bool is_base64url(const char *text, size_t length)
-{
-	for (size_t i = 0; i < length; i++)
-		if (text[i] == '\0' ||
-		    !strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-			    "0123456789-_",
-			    text[i]))
-			return false;
-	return true;
-}
-
-int jose_jwe_parse_compact(const char *text, size_t length, json_t **jwe, struct error *err)
-{
-	JSON_AUTO json_t *parsed = json_object();
-	const char *end = text + length;
-
-	if (!parsed)
-		return error_nomem(err);
-	for (size_t i = 0; i < COMPACT_PARTS; i++) {
-		const char *dot = memchr(text, '.', (size_t)(end - text));
-		const char *stop = dot ? dot : end;
-		json_t *part;
-
-		if ((dot != NULL) != (i + 1 < COMPACT_PARTS))
-			return error_set(err, -EBADMSG, "not a compact JWE (five parts with dots)");
-		if (!is_base64url(text, (size_t)(stop - text)))
-			return error_set(err, -EBADMSG, "not a compact JWE (not base64url)");
-		part = json_stringn(text, (size_t)(stop - text));
-		if (!part || json_object_set_new(parsed, compact_parts[i], part) < 0)
-			return error_nomem(err);
-		text = dot ? dot + 1 : end;
-	}
-	*jwe = parsed;
-	parsed = NULL;
-	return 0;
-}
-
-int jose_jwe_format_compact(const json_t *jwe, char **text, struct error *err)
-{
-	static const char *const lost[] = {"header", "unprotected", "aad", "recipients"};
-	const char *part[COMPACT_PARTS];
-	char *made = NULL;
-
-	for (size_t i = 0; i < sizeof(lost) / sizeof(*lost); i++)
-		if (json_object_get(jwe, lost[i]))
-			return error_set(err, -EINVAL, "the compact form has no place for '%s'",
-					 lost[i]);
-	for (size_t i = 0; i < COMPACT_PARTS; i++) {
-		part[i] = text_member(jwe, compact_parts[i]);
-		if (!part[i] && strcmp(compact_parts[i], "encrypted_key") == 0)
-			part[i] = "";
-		if (!part[i])
-			return error_set(err, -EBADMSG, "malformed JWE: '%s' is missing",
-					 compact_parts[i]);
-	}
-	if (asprintf(&made, "%s.%s.%s.%s.%s", part[0], part[1], part[2], part[3], part[4]) < 0)
-		return error_nomem(err);
-	*text = made;
-	return 0;
 }

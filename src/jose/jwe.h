@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JSON Web Encryption (RFC 7516): compact and flattened, `dir` and `ECDH-ES`, A256GCM. */
+/*
+ * JSON Web Encryption (RFC 7516). First what the pins need, flattened, by `dir` and `ECDH-ES` with A256GCM and nothing else;
+ * then, at the end, every serialisation with every algorithm.
+ */
 #pragma once
 
 #include "base/error.h"
 #include "base/secret.h"
 
 #include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
 
 /*
  * Encrypts `plain` to `jwk`: an EC key by ECDH-ES (RFC 7518 §4.6; only its public part is used), an oct key of 32 bytes by
@@ -47,3 +52,48 @@ int jose_jwe_parse_compact(const char *text, size_t length, json_t **jwe, struct
  * Returns 0; -EINVAL with `err` filled when members would be lost (`header`, `unprotected`, `aad`), -EBADMSG, -ENOMEM.
  */
 int jose_jwe_format_compact(const json_t *jwe, char **text, struct error *err);
+
+/* Most recipients of a JWE, and most bytes of compressed content (RFC 7516 does not say; a bomb needs few). */
+enum { JOSE_RECIPIENTS_MAX = 100, JOSE_COMPRESSED_MAX = 250000 };
+
+/* One of those that a JWE is for: a key, or a password (PBES2; UTF-8, whole). */
+struct jose_recipient {
+	const json_t *jwk;
+	const struct secret *password;
+	const json_t *recipient_template; /* {"header": {…}}, or NULL */
+};
+
+/*
+ * Encrypts `plain` to all `recipients` (1 … JOSE_RECIPIENTS_MAX), by any algorithm of the table. `jwe_template` (may be NULL)
+ * has what is wanted: `protected` (an object, or its base64url), `unprotected`, `header` (if there is one recipient), `aad`
+ * (base64url); other members are kept. `alg` and `enc` are inferred where no header names them (jose_alg_to_wrap(),
+ * jose_alg_to_encrypt(); a recipient that decides the content key decides `enc`). `enc` goes into the protected header; an
+ * inferred `alg`, and epk, iv, tag, p2c and p2s, into the recipient's, or with `compact` into the protected one.
+ * `zip`:"DEF" in the protected header compresses. The result is flattened for one recipient, general for several.
+ * Returns 0 with `*jwe` (the caller's); -EINVAL with `err` filled when a key is not fit, headers contradict each other, `crit` is
+ * wanted, or, with `compact`, something has no place there; -EFBIG when the content is too large to be compressed,
+ * -ENOMEM, -EIO.
+ */
+int jose_jwe_seal(const json_t *jwe_template, const struct jose_recipient *recipients, size_t count,
+		  bool compact, const struct secret *plain, json_t **jwe, struct error *err);
+
+/* What opening a JWE from a stranger may cost. */
+struct jose_jwe_limits {
+	json_int_t p2c;	       /* iterations of PBES2 for one recipient */
+	json_int_t iterations; /* for all of them together, each time a password or key is tried */
+	size_t inflated;       /* bytes of content that was compressed */
+};
+
+/* The limits where none are given; to raise one, copy and change it. */
+extern const struct jose_jwe_limits jose_jwe_default_limits;
+
+/*
+ * Decrypts a flattened or general JWE, by any algorithm of the table: each recipient is tried with each of `keys` (of which
+ * `recipient_template` is not looked at) that is fit for its algorithm: by type, curve, `alg`, `use` and `key_ops`. `limits` may
+ * be NULL. `crit` is refused, `zip` is taken from the protected header only, and no name may stand in two headers.
+ * Returns 0 with `plain`; -EBADMSG with `err` filled when the JWE is malformed, or nothing opens it: then in the same words for
+ * a wrong key and a wrong tag; -EFBIG when the content would be larger than the limit; -EINVAL when there is no key, or the last one
+ * that was tried is malformed or of a wrong size, -ENOMEM, -EIO. Nothing of the plaintext leaves before the tag is checked.
+ */
+int jose_jwe_open(const json_t *jwe, const struct jose_recipient *keys, size_t count,
+		  const struct jose_jwe_limits *limits, struct secret *plain, struct error *err);

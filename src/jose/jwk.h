@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JSON Web Keys (RFC 7517) of the types EC and oct: making them, their public part, and what they may be used for. */
+/* JSON Web Keys (RFC 7517) of the types EC, OKP, RSA and oct: making them, their public part, and what they may be used for. */
 #pragma once
 
 #include "base/error.h"
@@ -23,12 +23,22 @@ enum jose_operation {
 };
 
 /*
- * Makes a key. Templates: {"alg":A} with A one of ES256, ES384, ES512, ECMR (P-521, or the template's `crv`) and A256GCM;
- * {"kty":"EC"} (P-256, or `crv`); {"kty":"oct","bytes":N}, 1 … 1024. Other members are kept, `bytes` is used up,
- * and `key_ops` is added as the contract of José says. A private member in the template is refused.
+ * Makes a key. Templates: {"alg":A} with A any algorithm that signs, wraps, encrypts or exchanges, but not `dir`; {"kty":"EC"}
+ * (P-256), {"kty":"OKP"} (Ed25519), each with a `crv` if another is wanted; {"kty":"RSA"}, with `bits` (2048 … 16384, 2048)
+ * and `e` (odd, 65537 … 64 bits; a number or base64url); {"kty":"oct","bytes":N}, 1 … 1024. `kty`, `crv` and `bytes` beside
+ * an `alg` must be what it implies; `crv` is free for ECDH and ECMR, among X25519 and X448 for ECDH-ES, and for EdDSA.
+ * Other members are kept, `bytes` and `bits` are used up, and `key_ops` is added as the contract of José says. A private
+ * member in the template is refused.
  * Returns 0 with `*jwk` (the caller's); -EINVAL with `err` filled, -ENOMEM.
  */
 int jose_jwk_generate(const json_t *jwk_template, json_t **jwk, struct error *err);
+
+/*
+ * Checks a key whole: members and sizes, points on their curve, scalars in range, an RSA modulus of 2048 … 16384 bits with an
+ * odd exponent from 3 to 64 bits, of exactly two factors. Its private part too, where it has one.
+ * Returns 0; -EINVAL with `err` filled, -ENOMEM.
+ */
+int jose_jwk_check(const json_t *jwk, struct error *err);
 
 /*
  * The public part: a copy without private members and without the operations that need them. oct keys lose `k`.

@@ -4,8 +4,8 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "jose/b64.h"
-#include "jose/ecdsa.h"
 #include "jose/jwk.h"
+#include "jose/sign.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -27,59 +27,105 @@ static json_t *encode_header(const json_t *header)
 	return text ? jose_b64_json(text, strlen(text)) : NULL;
 }
 
-static const char *alg_of_key(const json_t *jwk)
+static int read_header(const json_t *signature, json_t **header, struct error *err)
 {
-	const struct jose_curve *curve = jose_curve_named(
-		json_string_value(json_object_get(jwk, "crv")));
+	SECRET_AUTO struct secret text = {0};
 
-	return curve ? jose_ecdsa_alg(curve->id) : NULL;
+	if (jose_b64_member(signature, "protected", &text, err) < 0)
+		return error_set(err, -EBADMSG, "a protected header that is not base64url");
+	return json_parse((const char *)text.data, text.size, "protected header", header, err);
 }
 
-static int complete_header(const json_t *header, const json_t *jwk, json_t **complete,
-			   struct error *err)
+/* The protected header of a template, an object or its base64url; NULL where there is none. The caller's. */
+static int protected_of_template(const json_t *signature_template, json_t **header,
+				 struct error *err)
 {
-	const char *alg = alg_of_key(jwk);
-	JSON_AUTO json_t *copy = header ? json_copy((json_t *)header) : json_object();
-	const json_t *named = json_object_get(copy, "alg");
+	const json_t *part = json_object_get(signature_template, "protected");
+	JSON_AUTO json_t *read = NULL;
+	int rc = 0;
 
-	if (!copy)
+	if (json_is_string(part))
+		rc = read_header(signature_template, &read, err);
+	else
+		read = part ? json_copy((json_t *)part) : json_object();
+	if (rc < 0)
+		return -EINVAL;
+	if (!read)
 		return error_nomem(err);
-	if (!alg || !jose_jwk_fits(jwk, alg) || !jose_jwk_allows(jwk, JOSE_SIGN, false))
-		return error_set(err, -EINVAL, "the key is not for signing with %s",
-				 alg ? alg : "any algorithm known here");
-	if (named && (!json_is_string(named) || strcmp(json_string_value(named), alg) != 0))
-		return error_set(err, -EINVAL,
-				 "the header names an algorithm that is not the key's");
-	if (json_object_set_new(copy, "alg", json_string(alg)) < 0)
-		return error_nomem(err);
-	*complete = copy;
-	copy = NULL;
+	if (!json_is_object(read))
+		return error_set(err, -EINVAL, "the template's 'protected' is not an object");
+	*header = read;
+	read = NULL;
 	return 0;
 }
 
-static int make_signature(const json_t *jws, const json_t *header, const json_t *jwk, json_t **made,
+/* The two headers as one; no member may stand in both (RFC 7515 §7.2.1). */
+static int join_headers(const json_t *protected_part, const json_t *header, json_t **whole,
+			int code, struct error *err)
+{
+	JSON_AUTO json_t *joined = protected_part ? json_copy((json_t *)protected_part)
+						  : json_object();
+	const char *name;
+	json_t *value;
+
+	if (!joined)
+		return error_nomem(err);
+	if (header && !json_is_object(header))
+		return error_set(err, code, "'header' is not an object");
+	json_object_foreach((json_t *)header, name, value) {
+		if (json_object_get(joined, name))
+			return error_set(err, code, "both headers have '%s'", name);
+		if (json_object_set(joined, name, value) < 0)
+			return error_nomem(err);
+	}
+	*whole = joined;
+	joined = NULL;
+	return 0;
+}
+
+static int choose_algorithm(const json_t *whole, const json_t *jwk, const struct jose_alg **alg,
+			    struct error *err)
+{
+	const json_t *named = json_object_get(whole, "alg");
+
+	*alg = named ? jose_alg_named(json_string_value(named), JOSE_KIND_SIGN)
+		     : jose_alg_to_sign(jwk);
+	if (!*alg || !jose_alg_takes(*alg, jwk) || !jose_jwk_fits(jwk, (*alg)->name) ||
+	    !jose_jwk_allows(jwk, JOSE_SIGN, false))
+		return error_set(err, -EINVAL, "the key is not for signing with %s",
+				 *alg	 ? (*alg)->name
+				 : named ? "what the header names"
+					 : "any algorithm known here");
+	return 0;
+}
+
+static int make_signature(const json_t *jws, const json_t *protected_part, const json_t *header,
+			  const struct jose_alg *alg, const json_t *jwk, json_t **made,
 			  struct error *err)
 {
-	JSON_AUTO json_t *protected_b64 = encode_header(header);
+	bool has_protected = json_object_size(protected_part) > 0;
+	JSON_AUTO json_t *encoded = has_protected ? encode_header(protected_part) : json_string("");
+	JSON_AUTO json_t *result = json_object();
 	const char *payload = json_string_value(json_object_get(jws, "payload"));
+	SECRET_AUTO struct secret raw = {0};
 	FREE_AUTO char *input = NULL;
-	unsigned char raw[JOSE_ECDSA_MAX];
-	size_t size =
-		2 *
-		jose_curve_named(json_string_value(json_object_get(jwk, "crv")))->coordinate_size;
 	int rc;
 
 	if (!payload)
 		return error_set(err, -EINVAL, "the JWS has no 'payload'");
-	input = protected_b64 ? signing_input(json_string_value(protected_b64), payload) : NULL;
+	input = encoded ? signing_input(json_string_value(encoded), payload) : NULL;
 	if (!input)
 		return error_nomem(err);
-	rc = jose_ecdsa_sign(jwk, input, strlen(input), raw, err);
+	rc = jose_sign(alg, jwk, input, strlen(input), &raw, err);
 	if (rc < 0)
 		return rc;
-	*made = json_pack("{s:O, s:o}", "protected", protected_b64, "signature",
-			  jose_b64_json(raw, size));
-	return *made ? 0 : error_nomem(err);
+	if ((has_protected && json_object_set(result, "protected", encoded) < 0) ||
+	    (header && json_object_set(result, "header", (json_t *)header) < 0) ||
+	    json_object_set_new(result, "signature", jose_b64_json(raw.data, raw.size)) < 0)
+		return error_nomem(err);
+	*made = result;
+	result = NULL;
+	return 0;
 }
 
 /* Turns a flattened JWS into a general one that holds the same signature. */
@@ -110,15 +156,22 @@ static int add_signature(json_t *jws, json_t *signature)
 	return json_array_append(json_object_get(jws, "signatures"), signature);
 }
 
-int jose_jws_sign(json_t *jws, const json_t *header, const json_t *jwk, struct error *err)
+static int sign(json_t *jws, json_t *protected_part, const json_t *header, const json_t *jwk,
+		struct error *err)
 {
-	JSON_AUTO json_t *complete = NULL;
+	JSON_AUTO json_t *whole = NULL;
 	JSON_AUTO json_t *signature = NULL;
 	JSON_AUTO json_t *copy = json_deep_copy(jws);
-	int rc = complete_header(header, jwk, &complete, err);
+	const struct jose_alg *alg = NULL;
+	int rc = join_headers(protected_part, header, &whole, -EINVAL, err);
 
 	if (rc == 0)
-		rc = make_signature(jws, complete, jwk, &signature, err);
+		rc = choose_algorithm(whole, jwk, &alg, err);
+	if (rc == 0 && !json_object_get(whole, "alg") &&
+	    json_object_set_new(protected_part, "alg", json_string(alg->name)) < 0)
+		rc = error_nomem(err);
+	if (rc == 0)
+		rc = make_signature(jws, protected_part, header, alg, jwk, &signature, err);
 	if (rc < 0)
 		return rc;
 	if (!copy || add_signature(copy, signature) < 0 || json_object_clear(jws) < 0 ||
@@ -127,51 +180,77 @@ int jose_jws_sign(json_t *jws, const json_t *header, const json_t *jwk, struct e
 	return 0;
 }
 
-static int read_header(const json_t *signature, json_t **header, struct error *err)
+int jose_jws_sign(json_t *jws, const json_t *header, const json_t *jwk, struct error *err)
 {
-	SECRET_AUTO struct secret text = {0};
+	JSON_AUTO json_t *protected_part = header ? json_copy((json_t *)header) : json_object();
 
-	if (jose_b64_member(signature, "protected", &text, err) < 0)
-		return error_set(err, -EBADMSG, "a signature without protected header");
-	return json_parse((const char *)text.data, text.size, "protected header", header, err);
+	return protected_part ? sign(jws, protected_part, NULL, jwk, err) : error_nomem(err);
+}
+
+int jose_jws_sign_as(json_t *jws, const json_t *signature_template, const json_t *jwk,
+		     struct error *err)
+{
+	JSON_AUTO json_t *protected_part = NULL;
+	int rc = protected_of_template(signature_template, &protected_part, err);
+
+	return rc < 0 ? rc
+		      : sign(jws, protected_part, json_object_get(signature_template, "header"),
+			     jwk, err);
 }
 
 /* `crit` belongs into the protected header only (RFC 7515 §4.1.11), and there is nothing it could name that is known here. */
-static int check_header(const json_t *signature, const json_t *header, const json_t *jwk,
+static int check_header(const json_t *header, const json_t *jwk, const struct jose_alg **alg,
 			struct error *err)
 {
-	const char *alg = json_string_value(json_object_get(header, "alg"));
-	const char *own = alg_of_key(jwk);
+	const char *name = json_string_value(json_object_get(header, "alg"));
 
-	if (json_object_get(header, "crit") ||
-	    json_object_get(json_object_get(signature, "header"), "crit"))
+	if (json_object_get(header, "crit"))
 		return error_set(err, -EBADMSG,
 				 "a critical header ('crit') that is not known here");
-	if (!alg || !own || strcmp(alg, own) != 0 || !jose_jwk_fits(jwk, alg))
+	*alg = jose_alg_named(name, JOSE_KIND_SIGN);
+	if (!*alg || !jose_alg_takes(*alg, jwk) || !jose_jwk_fits(jwk, name))
 		return error_set(err, -EBADMSG, "signed with %s, which is not the key's algorithm",
-				 alg ? alg : "no protected 'alg'");
+				 name ? name : "no 'alg'");
 	return 0;
+}
+
+/* What the signature covers is the protected header as it was written. */
+static int read_headers(const json_t *signature, json_t **whole, struct error *err)
+{
+	JSON_AUTO json_t *protected_part = NULL;
+	int rc = 0;
+
+	if (!json_is_object(signature))
+		return error_set(err, -EBADMSG, "a signature that is not an object");
+	if (json_object_get(signature, "protected"))
+		rc = read_header(signature, &protected_part, err);
+	if (rc == 0 && protected_part && !json_is_object(protected_part))
+		rc = error_set(err, -EBADMSG, "a protected header that is not an object");
+	return rc < 0 ? rc
+		      : join_headers(protected_part, json_object_get(signature, "header"), whole,
+				     -EBADMSG, err);
 }
 
 static int verify_one(const json_t *signature, const char *payload, const json_t *jwk,
 		      struct error *err)
 {
 	const char *protected_b64 = json_string_value(json_object_get(signature, "protected"));
+	const struct jose_alg *alg = NULL;
 	JSON_AUTO json_t *header = NULL;
 	SECRET_AUTO struct secret raw = {0};
 	FREE_AUTO char *input = NULL;
-	int rc = read_header(signature, &header, err);
+	int rc = read_headers(signature, &header, err);
 
 	if (rc == 0)
-		rc = check_header(signature, header, jwk, err);
+		rc = check_header(header, jwk, &alg, err);
 	if (rc < 0)
 		return rc;
 	if (jose_b64_member(signature, "signature", &raw, err) < 0)
 		return error_set(err, -EBADMSG, "a signature that is missing or not base64url");
-	input = signing_input(protected_b64, payload);
+	input = signing_input(protected_b64 ? protected_b64 : "", payload);
 	if (!input)
 		return error_nomem(err);
-	return jose_ecdsa_verify(jwk, input, strlen(input), &raw, err);
+	return jose_verify(alg, jwk, input, strlen(input), &raw, err);
 }
 
 int jose_jws_verify(const json_t *jws, const json_t *jwk, struct error *err)
@@ -196,6 +275,22 @@ int jose_jws_verify(const json_t *jws, const json_t *jwk, struct error *err)
 			break;
 	}
 	return rc;
+}
+
+int jose_jws_verify_keys(const json_t *jws, const json_t *const *keys, size_t count, bool all,
+			 struct error *err)
+{
+	struct error why = {0};
+	size_t verified = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (jose_jws_verify(jws, keys[i], &why) == 0)
+			verified++;
+	if (count == 0)
+		return error_set(err, -EINVAL, "no key to verify with");
+	if (all ? verified == count : verified > 0)
+		return 0;
+	return error_set(err, why.code, "%s", why.text);
 }
 
 int jose_jws_payload_json(const json_t *jws, json_t **payload, struct error *err)

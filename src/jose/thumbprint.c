@@ -23,6 +23,7 @@ static const struct {
 	const char *members[4];
 } identities[] = {
 	{"EC", {"kty", "crv", "x", "y"}},
+	{"OKP", {"kty", "crv", "x"}}, /* RFC 8037 §2 */
 	{"oct", {"kty", "k"}},
 	{"RSA", {"kty", "n", "e"}},
 };

@@ -14,7 +14,7 @@ enum { JOSE_THUMBPRINT_MAX = 87 };
 
 /*
  * Writes the base64url thumbprint of `jwk` under `hash` into `out`, NUL-terminated. The key may be private; only the
- * members that RFC 7638 §3.2 names take part (EC, oct, RSA).
+ * members that RFC 7638 §3.2 names take part (EC, OKP, oct, RSA).
  * Returns 0; -EINVAL with `err` filled when the key type is unknown or a member is missing or not a string; -ENOMEM.
  */
 int jose_thumbprint(const json_t *jwk, enum jose_hash hash, char out[static JOSE_THUMBPRINT_MAX],

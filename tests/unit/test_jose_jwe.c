@@ -647,7 +647,8 @@ static void test_gcm_takes_its_sizes_only(void **state)
 	unsigned char tag[JOSE_GCM_TAG];
 
 	(void)state;
-	for (size_t size = 0; size <= 64; size += 16) {
+	for (size_t size = 0; size <= 64; size += 8) {
+		bool is_one = size == 16 || size == 24 || size == 32;
 		SECRET_AUTO struct secret key = {0};
 		SECRET_AUTO struct secret plain = {0};
 		SECRET_AUTO struct secret out = {0};
@@ -656,8 +657,8 @@ static void test_gcm_takes_its_sizes_only(void **state)
 		assert_int_equal(secret_new(&plain, 5, NULL), 0);
 		assert_int_equal(jose_gcm_encrypt(&key, iv_bytes, (struct jose_aad){"x", 1}, &plain,
 						  &out, tag, NULL),
-				 size == JOSE_GCM_KEY ? 0 : -EINVAL);
-		assert_int_equal(out.data != NULL, size == JOSE_GCM_KEY);
+				 is_one ? 0 : -EINVAL);
+		assert_int_equal(out.data != NULL, is_one);
 	}
 }
 
