@@ -233,6 +233,7 @@ assert all(len(j[m]) == len(j["x"]) for m in "xyd")' "$alg" "$kty" "$crv" "$key_
 	gen s '{"alg":"ECMR"}'
 	jose jwk exc -l c -r s.pub -o K
 	jose jwk exc -l c -r s.pub -i '{"alg":"ES256","key_ops":["sign"],"x":"AA","kid":"a"}' -o named
+	[ "$(stat -c %a K)" = 600 ] # it is a secret
 	json 'K = json.load(open("K")); K.update(alg="ES256", key_ops=["sign"], kid="a"); assert j == K' <named
 	jose jwk exc -l c -r s.pub -i '{"a":1}' -i '{"b":2}' | json 'assert "a" not in j and j["b"] == 2'
 }

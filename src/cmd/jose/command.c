@@ -83,8 +83,8 @@ int call_parse(struct call *call, const struct command *command, int argc, char 
 			return complain_of_option(call, found, argv[optind - 1]);
 		if (found == OPTION_HELP)
 			call->asked = command->usage;
-		else if (found == OPTION_VERSION && !call->asked)
-			call->asked = "jose (nbde) " NBDE_VERSION "\n";
+		else if (found == OPTION_VERSION)
+			call->asked = call->asked ? call->asked : "jose (nbde) " NBDE_VERSION "\n";
 		else if (call->count < room)
 			call->given[call->count++] = (struct given){found, optarg};
 	}
@@ -173,7 +173,7 @@ int write_keys(struct call *call, json_t *keys, struct error *err)
 	JSON_AUTO json_t *set = NULL;
 
 	if (json_array_size(keys) == 1 && !call_has(call, 's'))
-		return output_json(path, json_array_get(keys, 0), err);
+		return output_json(path, json_array_get(keys, 0), false, err);
 	set = json_pack("{s:O}", "keys", keys);
-	return set ? output_json(path, set, err) : error_nomem(err);
+	return set ? output_json(path, set, false, err) : error_nomem(err);
 }

@@ -136,7 +136,7 @@ static int run(struct call *call, struct error *err)
 	rc = exchange_keys(local, remote, into, err);
 	if (rc < 0)
 		return error_set(err, rc, "%s: Error performing exchange!", err->text);
-	return output_json(call_value(call, 'o', "-"), into, err);
+	return output_json(call_value(call, 'o', "-"), into, true, err);
 }
 
 static const struct option options[] = {{"input", required_argument, NULL, 'i'},

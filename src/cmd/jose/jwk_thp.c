@@ -59,7 +59,7 @@ static int find(const char *path, const json_t *keys, enum jose_hash hash, const
 
 		if (jose_thumbprint(jwk, hash, thumbprint, NULL) == 0 &&
 		    strcmp(thumbprint, wanted) == 0)
-			return output_json(path, jwk, err);
+			return output_json(path, jwk, false, err);
 	}
 	return 1;
 }

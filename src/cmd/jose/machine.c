@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VALUE_SIZE = 32, FIRST_ROOM = 16 };
+enum { VALUE_SIZE = 32, CONTAINER_SIZE = 128, FIRST_ROOM = 16 };
 
 void machine_free(struct machine *machine)
 {
@@ -32,11 +32,12 @@ static bool walk(struct walk *state, json_t *value, size_t depth)
 	const char *name;
 	json_t *member;
 	size_t i;
+	bool is_container = json_is_array(value) || json_is_object(value);
 
-	state->bytes += VALUE_SIZE + json_string_length(value);
+	state->bytes += is_container ? CONTAINER_SIZE : VALUE_SIZE + json_string_length(value);
 	if (value == state->avoid || state->bytes > state->most || depth > MACHINE_DEPTH_MAX)
 		return false;
-	if (!json_is_array(value) && !json_is_object(value))
+	if (!is_container)
 		return true;
 	state->depth = depth > state->depth ? depth : state->depth;
 	json_array_foreach(value, i, member)
@@ -62,6 +63,15 @@ static bool may_copy(struct machine *machine, json_t *value)
 
 	machine->copied += may ? state.bytes : 0;
 	return may;
+}
+
+/* Whether an array may get so many items more, of an array that may be itself. */
+static bool may_grow(struct machine *machine, size_t items)
+{
+	if (items > (MACHINE_COPIED_MAX - machine->copied) / sizeof(json_t *))
+		return false;
+	machine->copied += items * sizeof(json_t *);
+	return true;
 }
 
 /* Allows for values that become deeper by `more`, unless that would be too deep. */
@@ -303,7 +313,8 @@ OPERATION(extend)
 	    !may_attach_members(machine, parent, top(machine)))
 		return false;
 	if (json_is_array(parent))
-		return json_array_extend(parent, top(machine)) == 0;
+		return may_grow(machine, json_array_size(top(machine))) &&
+		       json_array_extend(parent, top(machine)) == 0;
 	return json_object_update(parent, top(machine)) == 0;
 }
 
@@ -365,7 +376,7 @@ OPERATION(dump)
 OPERATION(output)
 {
 	return top(machine) && is_small(top(machine)) &&
-	       output_json(operand->text, top(machine), err) == 0;
+	       output_json(operand->text, top(machine), false, err) == 0;
 }
 
 OPERATION(unquote)

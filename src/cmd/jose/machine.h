@@ -9,12 +9,13 @@
 #include <stddef.h>
 
 /*
- * How deep a value may be nested, and how much -c and -Q may copy in all; how large a value may be that is written or compared. A value counts as 32 bytes
- * and its text: shared parts, each time, for a few options can make a value that would fill any disk.
+ * How deep a value may be nested, and how many bytes -c, -Q and -x may copy in all; how large a value may be that is written or compared.
+ * A value counts as 32 bytes, an array or object as 128, with its text. Shared parts count each time they are there: a few options can make a
+ * value that would fill any disk.
  */
 enum { MACHINE_DEPTH_MAX = 2048 };
-#define MACHINE_COPIED_MAX ((size_t)512 * 1024 * 1024)
-#define MACHINE_WRITTEN_MAX ((size_t)2048 * 1024 * 1024)
+#define MACHINE_COPIED_MAX ((size_t)256 * 1024 * 1024)
+#define MACHINE_WRITTEN_MAX ((size_t)4096 * 1024 * 1024)
 
 /* Values are shared, as with references: what is got out of another and changed is changed there. Zero-initialise it. */
 struct machine {

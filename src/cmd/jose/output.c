@@ -127,14 +127,15 @@ int output_bytes(const char *path, const void *data, size_t size, bool is_text, 
 	return output_close(&output, rc, err);
 }
 
-int output_json(const char *path, json_t *json, struct error *err)
+int output_json(const char *path, json_t *json, bool is_private, struct error *err)
 {
 	SECRET_AUTO struct secret text = {0};
 	int rc = json_dump_secret(json, &text, err);
 
 	if (rc < 0)
 		return rc;
-	return output_bytes(path, text.data, text.size, true, holds_private_key(json), err);
+	return output_bytes(path, text.data, text.size, true, is_private || holds_private_key(json),
+			    err);
 }
 
 bool holds_private_key(json_t *json)

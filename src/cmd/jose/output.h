@@ -41,8 +41,11 @@ int output_close(struct output *output, int rc, struct error *err);
 int output_bytes(const char *path, const void *data, size_t size, bool is_text, bool is_private,
 		 struct error *err);
 
-/* Writes JSON, compact, members sorted, a newline behind it on a terminal. Returns 0; -ENOMEM, -errno with `err` filled. */
-int output_json(const char *path, json_t *json, struct error *err);
+/*
+ * Writes JSON, compact, members sorted, a newline behind it on a terminal. A private key makes it private, too.
+ * Returns 0; -ENOMEM, -errno with `err` filled.
+ */
+int output_json(const char *path, json_t *json, bool is_private, struct error *err);
 
 /* Says whether there is a private key in it, at whatever depth. */
 bool holds_private_key(json_t *json);
