@@ -145,13 +145,13 @@ assert all(len(j[m]) == len(j["x"]) for m in "xyd")' "$alg" "$kty" "$crv" "$key_
 	echo '{"kty":"EC","crv":"P-256","x":"AA"}' >part
 	echo '{"kty":"RSA","n":"AQAB","e":"AQAB"}' >rsa
 	echo '{"kty":"RSA","n":"AQAB","e":"AQAB","kid":"a","d":"AA"}' >rsa2
-	printf '{"keys":[%s,%s]}' "$(<s)" "$(<s.pub)" >set
+	printf '{"keys":[%s,%s]}' "$(<s)" "$(<s.pub)" >pair_of_keys
 	jose jwk eql -i s -i s.pub
-	jose jwk eql -i set
-	jose jwk eql -i set -i s
+	jose jwk eql -i pair_of_keys
+	jose jwk eql -i pair_of_keys -i s
 	jose jwk eql -i rsa -i rsa2
 	local pair
-	for pair in 's x' 's.pub x.pub' 'set x' 'foo foo' 'part part' 'rsa s'; do
+	for pair in 's x' 's.pub x.pub' 'pair_of_keys x' 'foo foo' 'part part' 'rsa s'; do
 		call jose jwk eql -i "${pair% *}" -i "${pair#* }"
 		[ "$status" = 1 ] && [ -z "$output$stderr" ]
 	done

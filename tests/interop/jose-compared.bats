@@ -65,7 +65,7 @@ make_keys_of_all_kinds() {
 		oct {"kty":"oct","bytes":16}
 		rsa {"alg":"RS256"}
 	END
-	printf '{"keys":[%s,%s]}' "$(<s)" "$(<oct)" >set
+	printf '{"keys":[%s,%s]}' "$(<s)" "$(<oct)" >keys
 	printf '{"keys":[%s]}' "$(<s)" >set1
 	printf '[%s]' "$(<s)" >array
 	echo '{"keys":[]}' >empty
@@ -217,7 +217,7 @@ make_keys_of_all_kinds() {
 @test "jwk pub" {
 	make_keys_of_all_kinds
 	local key
-	for key in s m oct set set1 array empty foo ops odd other nowhere s.pub; do
+	for key in s m oct keys set1 array empty foo ops odd other nowhere s.pub; do
 		same jwk pub -i $key
 		same jwk pub -i $key -s
 		same jwk pub -i $key -i s
@@ -233,7 +233,7 @@ make_keys_of_all_kinds() {
 @test "jwk use" {
 	make_keys_of_all_kinds
 	local key operation
-	for key in s s.pub m plain enc sig both oct set set1 foo odd other number nothing; do
+	for key in s s.pub m plain enc sig both oct keys set1 foo odd other number nothing; do
 		same jwk use -i $key
 		for operation in sign verify encrypt decrypt wrapKey unwrapKey deriveKey deriveBits foo; do
 			same jwk use -i $key -u $operation
@@ -249,7 +249,7 @@ make_keys_of_all_kinds() {
 @test "jwk eql" {
 	make_keys_of_all_kinds
 	local key
-	for key in s s.pub m oct rsa rsa.pub set set1 foo; do
+	for key in s s.pub m oct rsa rsa.pub keys set1 foo; do
 		same jwk eql -i $key -i s
 		same jwk eql -i $key -i $key
 		same jwk eql -i $key
@@ -261,11 +261,11 @@ make_keys_of_all_kinds() {
 @test "jwk thp" {
 	make_keys_of_all_kinds
 	local key hash
-	for key in s s.pub m oct rsa rsa.pub set set1; do
+	for key in s s.pub m oct rsa rsa.pub keys set1; do
 		for hash in S1 S224 S256 S384 S512; do
 			same jwk thp -i $key -a $hash
-			same jwk thp -i set -i $key -a $hash
-			same jwk thp -i set -i m -a $hash -f "$($their_jose jwk thp -i "$key" -a $hash)"
+			same jwk thp -i keys -i $key -a $hash
+			same jwk thp -i keys -i m -a $hash -f "$($their_jose jwk thp -i "$key" -a $hash)"
 			same jwk thp -i $key -a $hash -f "$($their_jose jwk thp -i m)"
 		done
 	done
@@ -293,7 +293,7 @@ make_keys_of_all_kinds() {
 	same jwk exc -l m
 	same jwk exc -r m
 	same jwk exc -l m -l m -r m2
-	same jwk exc -l set -r m
+	same jwk exc -l keys -r m
 	same jwk exc
 	agreed
 }

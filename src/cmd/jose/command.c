@@ -41,7 +41,7 @@ static void prepare(const struct option *options, struct wanted *wanted)
 	size_t count = 0;
 
 	*letter++ = ':';
-	while (options[count].name && count < OPTIONS_MAX) {
+	while (count < OPTIONS_MAX && options[count].name) {
 		wanted->options[count] = options[count];
 		count++;
 	}

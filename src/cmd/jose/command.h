@@ -39,6 +39,7 @@ struct command {
 	const char *usage;	      /* synopsis and options */
 	const char *examples;
 	int misuse_status; /* exit status after a complaint */
+	bool has_crypto;   /* OpenSSL is asked for something */
 };
 
 /*

@@ -43,4 +43,5 @@ const struct command jwk_eql_command = {
 		 "  -i, --input FILE  a key, or a JWKSet\n",
 	.examples = "  jose jwk eql -i key.jwk -i public.jwk && echo the same\n",
 	.misuse_status = 1,
+	.has_crypto = true,
 };

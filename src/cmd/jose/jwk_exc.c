@@ -37,7 +37,7 @@ static int multiply(const json_t *jwk, const struct jose_point *with, struct jos
 		    struct error *err)
 {
 	SECRET_AUTO struct secret scalar = {0};
-	struct jose_point own;
+	struct jose_point own = {0};
 	int rc = jose_point_from_jwk(jwk, &own, err);
 
 	if (rc == 0 && own.curve != with->curve)
@@ -51,7 +51,8 @@ static int multiply(const json_t *jwk, const struct jose_point *with, struct jos
 static int exchange(const json_t *local, const json_t *remote, bool is_ecmr,
 		    struct jose_point *result, struct error *err)
 {
-	struct jose_point own, other;
+	struct jose_point own = {0};
+	struct jose_point other = {0};
 	int rc = jose_point_from_jwk(local, &own, err);
 
 	if (rc == 0)
@@ -162,4 +163,5 @@ const struct command jwk_exc_command = {
 	.examples = "  jose jwk gen -i '{\"alg\":\"ECMR\"}' -o own.jwk\n"
 		    "  jose jwk exc -l own.jwk -r server.jwk -o secret.jwk\n",
 	.misuse_status = 1,
+	.has_crypto = true,
 };

@@ -57,4 +57,5 @@ const struct command jwk_gen_command = {
 		    "  jose jwk gen -i '{\"alg\":\"ECMR\"}' -o exchange.jwk\n"
 		    "  jose jwk gen -i '{\"kty\":\"oct\",\"bytes\":32}'\n",
 	.misuse_status = 1,
+	.has_crypto = true,
 };

@@ -108,4 +108,5 @@ const struct command jwk_thp_command = {
 	.examples = "  jose jwk thp -i key.jwk\n"
 		    "  jose jwk thp -i keys.jwks -f RLkBoDTjbYZaptGmRhkPH43Gnr95_HrzyP4KUe0Kusk\n",
 	.misuse_status = 1,
+	.has_crypto = true,
 };

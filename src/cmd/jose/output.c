@@ -4,6 +4,8 @@
 #include "base/json.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -35,18 +37,19 @@ static int open_directly(const char *path, struct output *output, struct error *
 
 static int open_draft(const char *path, struct output *output, struct error *err)
 {
-	FREE_AUTO char *folder = strdup(path);
-	char *slash = folder ? strrchr(folder, '/') : NULL;
-	const char *name = slash ? path + (slash - folder) + 1 : path;
+	const char *slash = strrchr(path, '/');
+	size_t length = slash ? (size_t)(slash - path) : 0;
+	char folder[PATH_MAX] = ".";
 
-	if (!folder)
-		return error_nomem(err);
+	if (length + 1 >= sizeof(folder))
+		return error_set(err, -ENAMETOOLONG, "the path '%s' is too long", path);
 	if (slash)
-		slash[slash == folder] = '\0';
-	output->folder_fd = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		(void)snprintf(folder, sizeof(folder), "%.*s/", (int)length, path);
+	output->folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (output->folder_fd < 0)
 		return error_set(err, -errno, "cannot create '%s': %s", path, strerror(errno));
-	output->fd = file_draft_open(output->folder_fd, name, &output->draft, err);
+	output->fd = file_draft_open(output->folder_fd, slash ? slash + 1 : path, &output->draft,
+				     err);
 	return output->fd < 0 ? output->fd : 0;
 }
 
