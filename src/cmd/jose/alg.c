@@ -82,5 +82,5 @@ const struct command alg_command = {
 		 "  -k, --kind ?     list the kinds\n",
 	.examples = "  jose alg\n"
 		    "  jose alg -k sign\n",
-	.misuse_status = 1,
+	.failure_status = 1,
 };

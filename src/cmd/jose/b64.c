@@ -142,7 +142,7 @@ const struct command b64_enc_command = {
 		 "  -o, --base64 FILE  write the text to it, in place of standard output\n",
 	.examples = "  jose b64 enc -I picture.png\n"
 		    "  printf hello | jose b64 enc -I -\n",
-	.misuse_status = 1,
+	.failure_status = 1,
 };
 
 const struct command b64_dec_command = {
@@ -157,5 +157,5 @@ const struct command b64_dec_command = {
 		"  -O, --binary FILE  write the data to it, in place of standard output\n",
 	.examples = "  jose b64 dec -i text -O picture.png\n"
 		    "  printf aGVsbG8 | jose b64 dec -i -\n",
-	.misuse_status = 1,
+	.failure_status = 1,
 };

@@ -38,8 +38,8 @@ struct command {
 	const struct option *options; /* `val` is the short name; ends with zeros */
 	const char *usage;	      /* synopsis and options */
 	const char *examples;
-	int misuse_status; /* exit status after a complaint */
-	bool has_crypto;   /* OpenSSL is asked for something */
+	int failure_status; /* exit status after a negative code */
+	bool has_crypto;    /* OpenSSL is asked for something */
 };
 
 /*

@@ -169,5 +169,5 @@ const struct command fmt_command = {
 	.examples = "  jose fmt -j '{\"a\":1}' -j 2 -s b -U -o -\n"
 		    "  jose fmt -j key.jwk -Og kty -u -\n"
 		    "  jose fmt -j - -g keys -Af -\n",
-	.misuse_status = 255,
+	.failure_status = 255,
 };

@@ -42,6 +42,6 @@ const struct command jwk_eql_command = {
 		 "Exits 0 if all keys are the same: public and private part of one key are.\n\n"
 		 "  -i, --input FILE  a key, or a JWKSet\n",
 	.examples = "  jose jwk eql -i key.jwk -i public.jwk && echo the same\n",
-	.misuse_status = 1,
+	.failure_status = 1,
 	.has_crypto = true,
 };

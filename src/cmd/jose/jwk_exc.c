@@ -162,6 +162,6 @@ const struct command jwk_exc_command = {
 		"  -o, --output FILE      write the result to it, in place of standard output\n",
 	.examples = "  jose jwk gen -i '{\"alg\":\"ECMR\"}' -o own.jwk\n"
 		    "  jose jwk exc -l own.jwk -r server.jwk -o secret.jwk\n",
-	.misuse_status = 1,
+	.failure_status = 1,
 	.has_crypto = true,
 };

@@ -56,6 +56,6 @@ const struct command jwk_gen_command = {
 	.examples = "  jose jwk gen -i '{\"alg\":\"ES512\"}' -o sign.jwk\n"
 		    "  jose jwk gen -i '{\"alg\":\"ECMR\"}' -o exchange.jwk\n"
 		    "  jose jwk gen -i '{\"kty\":\"oct\",\"bytes\":32}'\n",
-	.misuse_status = 1,
+	.failure_status = 1,
 	.has_crypto = true,
 };

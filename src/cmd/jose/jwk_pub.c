@@ -52,5 +52,5 @@ const struct command jwk_pub_command = {
 		"  -s, --set          write a JWKSet, also of one key\n",
 	.examples = "  jose jwk pub -i key.jwk -o public.jwk\n"
 		    "  jose jwk gen -i '{\"alg\":\"ES256\"}' | jose jwk pub -i -\n",
-	.misuse_status = 1,
+	.failure_status = 1,
 };

@@ -107,6 +107,6 @@ const struct command jwk_thp_command = {
 		 "  -o, --output FILE      write to it, in place of standard output\n",
 	.examples = "  jose jwk thp -i key.jwk\n"
 		    "  jose jwk thp -i keys.jwks -f RLkBoDTjbYZaptGmRhkPH43Gnr95_HrzyP4KUe0Kusk\n",
-	.misuse_status = 1,
+	.failure_status = 1,
 	.has_crypto = true,
 };

@@ -106,5 +106,5 @@ const struct command jwk_use_command = {
 		"  -s, --set            write a JWKSet, also of one key\n",
 	.examples = "  jose jwk use -i key.jwk -u sign\n"
 		    "  jose jwk use -i keys.jwks -r -u deriveKey -o -\n",
-	.misuse_status = 1,
+	.failure_status = 1,
 };

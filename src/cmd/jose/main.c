@@ -108,7 +108,7 @@ static int run(const struct command *command, int argc, char *argv[])
 		rc = command->run(&call, &err);
 	report(&call, &err);
 	if (rc < 0)
-		rc = call.complaint[0] ? command->misuse_status : EXIT_FAILURE;
+		rc = command->failure_status;
 	call_free(&call);
 	return rc;
 }
