@@ -396,19 +396,15 @@ OPERATION(unquote)
 /* Writes a line of -f: `name` is NULL for an item of an array. */
 static int write_item(struct output *file, const char *name, const json_t *value, struct error *err)
 {
-	SECRET_AUTO struct secret text = {0};
-	int rc = json_dump_secret(value, &text, err);
+	int rc = 0;
 
-	if (rc == 0 && name)
+	if (name)
 		rc = output_write(file, name, strlen(name), err);
 	if (rc == 0 && name)
 		rc = output_write(file, "=", 1, err);
 	if (rc == 0)
-		rc = secret_resize(&text, text.size + 1, err);
-	if (rc < 0)
-		return rc;
-	text.data[text.size - 1] = '\n';
-	return output_write(file, text.data, text.size, err);
+		rc = output_write_json(file, value, err);
+	return rc < 0 ? rc : output_write(file, "\n", 1, err);
 }
 
 OPERATION(write_each)

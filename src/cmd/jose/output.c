@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/jose/output.h"
 
-#include "base/json.h"
-
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -11,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { BUFFER_SIZE = 16384 };
 enum { MODE_PRIVATE = 0600, MODE_ANYBODY = 0666, MODE_BITS = 07777 };
 
 static mode_t mode_by_umask(void)
@@ -82,9 +81,54 @@ int output_open(const char *path, bool is_private, struct output *output, struct
 	return rc;
 }
 
+static int flush(struct output *output, struct error *err)
+{
+	size_t size = output->filled;
+
+	output->filled = 0;
+	return fd_write_all(output->fd, output->name, output->buffer.data, size, err);
+}
+
 int output_write(struct output *output, const void *data, size_t size, struct error *err)
 {
-	return fd_write_all(output->fd, output->name, data, size, err);
+	int rc = 0;
+
+	if (!output->buffer.data)
+		rc = secret_new(&output->buffer, BUFFER_SIZE, err);
+	if (rc == 0 && size > BUFFER_SIZE - output->filled)
+		rc = flush(output, err);
+	if (rc < 0)
+		return rc;
+	if (size > BUFFER_SIZE)
+		return fd_write_all(output->fd, output->name, data, size, err);
+	memcpy(output->buffer.data + output->filled, data, size);
+	output->filled += size;
+	return 0;
+}
+
+/* What Jansson's callback gets, which has no other way to say why it failed. */
+struct dump {
+	struct output *output;
+	struct error *err;
+	int rc;
+};
+
+static int dump_some(const char *text, size_t size, void *context)
+{
+	struct dump *dump = context;
+
+	dump->rc = output_write(dump->output, text, size, dump->err);
+	return dump->rc < 0 ? -1 : 0;
+}
+
+int output_write_json(struct output *output, const json_t *json, struct error *err)
+{
+	struct dump dump = {output, err, 0};
+
+	if (json_dump_callback(json, dump_some, &dump,
+			       JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY) == 0)
+		return 0;
+	return dump.rc < 0 ? dump.rc : error_nomem(err);
 }
 
 int output_end_line(struct output *output, struct error *err)
@@ -101,8 +145,20 @@ static int publish(struct output *output, struct error *err)
 	return rc;
 }
 
+/* What was written before something failed is not held back where it is seen at once. */
+static int write_rest(struct output *output, int rc, struct error *err)
+{
+	if (rc == 0)
+		rc = flush(output, err);
+	else if (output->folder_fd < 0)
+		(void)flush(output, NULL);
+	secret_free(&output->buffer);
+	return rc;
+}
+
 int output_close(struct output *output, int rc, struct error *err)
 {
+	rc = write_rest(output, rc, err);
 	if (output->folder_fd >= 0) {
 		if (rc == 0)
 			rc = publish(output, err);
@@ -132,13 +188,15 @@ int output_bytes(const char *path, const void *data, size_t size, bool is_text, 
 
 int output_json(const char *path, json_t *json, bool is_private, struct error *err)
 {
-	SECRET_AUTO struct secret text = {0};
-	int rc = json_dump_secret(json, &text, err);
+	struct output output;
+	int rc = output_open(path, is_private || holds_private_key(json), &output, err);
 
 	if (rc < 0)
 		return rc;
-	return output_bytes(path, text.data, text.size, true, is_private || holds_private_key(json),
-			    err);
+	rc = output_write_json(&output, json, err);
+	if (rc == 0)
+		rc = output_end_line(&output, err);
+	return output_close(&output, rc, err);
 }
 
 bool holds_private_key(json_t *json)

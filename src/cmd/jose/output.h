@@ -20,16 +20,21 @@ struct output {
 	int folder_fd; /* -1: it is no regular file, and written to at once */
 	mode_t mode;
 	struct file_draft draft;
+	struct secret buffer; /* what is written next */
+	size_t filled;	      /* bytes of it */
 };
 
 /* Opens the output at `path`. `is_private`: a new file is for the owner alone. Returns 0, or -errno with `err` filled. */
 int output_open(const char *path, bool is_private, struct output *output, struct error *err);
 
-/* Writes `size` bytes to it. Returns 0, or -errno with `err` filled. */
+/* Writes `size` bytes to it, some of them not before it is closed. Returns 0, or -errno with `err` filled. */
 int output_write(struct output *output, const void *data, size_t size, struct error *err);
 
 /* Ends a text with a newline where its reader is a person: on a terminal. */
 int output_end_line(struct output *output, struct error *err);
+
+/* Writes JSON to it, compact, members sorted. Returns 0; -ENOMEM, -errno with `err` filled. */
+int output_write_json(struct output *output, const json_t *json, struct error *err);
 
 /*
  * Closes it. With `rc` 0 a file gets its name, else it is dropped.
