@@ -195,18 +195,6 @@ int file_read_secret(const char *path, size_t max, struct secret *secret, struct
 	return fd < 0 ? fd : fd_read_secret(fd, path, max, secret, err);
 }
 
-static int write_and_sync(int fd, const char *name, mode_t mode, const void *data, size_t size,
-			  struct error *err)
-{
-	int rc = fd_write_all(fd, name, data, size, err);
-
-	if (rc < 0)
-		return rc;
-	if (fchmod(fd, mode) != 0 || fsync(fd) != 0)
-		return error_set(err, -errno, "cannot write '%s': %s", name, strerror(errno));
-	return 0;
-}
-
 /* Never over a file that is there. By a link, which every file system of ours has; FAT, as on sticks, has the other way. */
 static int give_new_name(int folder_fd, const char *temp, const char *name)
 {
@@ -277,13 +265,12 @@ static int name_draft(const char *name, struct file_draft *draft, struct error *
 	return 0;
 }
 
-int file_draft_write(int folder_fd, const char *name, mode_t mode, const void *data, size_t size,
-		     struct file_draft *draft, struct error *err)
+int file_draft_open(int folder_fd, const char *name, struct file_draft *draft, struct error *err)
 {
 	struct file_draft made = {0};
-	FD_AUTO int fd = -1;
-	struct stat st = {0};
+	struct stat st;
 	int rc = name_draft(name, &made, err);
+	int fd;
 
 	if (rc < 0)
 		return rc;
@@ -291,11 +278,35 @@ int file_draft_write(int folder_fd, const char *name, mode_t mode, const void *d
 		    0600);
 	if (fd < 0)
 		return error_set(err, -errno, "cannot create '%s': %s", name, strerror(errno));
-	rc = write_and_sync(fd, name, mode, data, size, err);
-	if (rc == 0 && fstat(fd, &st) != 0)
+	if (fstat(fd, &st) != 0) {
 		rc = error_set(err, -errno, "cannot look at '%s': %s", name, strerror(errno));
+		file_draft_drop(folder_fd, &made);
+		(void)close(fd);
+		return rc;
+	}
 	made.device = st.st_dev;
 	made.inode = st.st_ino;
+	*draft = made;
+	return fd;
+}
+
+int file_draft_finish(int fd, const struct file_draft *draft, mode_t mode, struct error *err)
+{
+	if (fchmod(fd, mode) != 0 || fsync(fd) != 0)
+		return error_set(err, -errno, "cannot write '%s': %s", draft->name,
+				 strerror(errno));
+	return 0;
+}
+
+int file_draft_write(int folder_fd, const char *name, mode_t mode, const void *data, size_t size,
+		     struct file_draft *draft, struct error *err)
+{
+	struct file_draft made = {0};
+	FD_AUTO int fd = file_draft_open(folder_fd, name, &made, err);
+	int rc = fd < 0 ? fd : fd_write_all(fd, name, data, size, err);
+
+	if (rc == 0)
+		rc = file_draft_finish(fd, &made, mode, err);
 	if (rc < 0)
 		file_draft_drop(folder_fd, &made);
 	else

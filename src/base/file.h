@@ -66,6 +66,13 @@ struct file_draft {
 };
 
 /*
+ * Opens an empty draft of the file `name` (without slash) in the folder, for what comes bit by bit: to be written to, finished (its `mode`,
+ * exact, and a sync), closed, and then published or dropped. Returns a descriptor, or -errno with `err` filled and nothing left behind.
+ */
+int file_draft_open(int folder_fd, const char *name, struct file_draft *draft, struct error *err);
+int file_draft_finish(int fd, const struct file_draft *draft, mode_t mode, struct error *err);
+
+/*
  * Writes a draft of the file `name` (without slash) into the folder, with `mode` (exact, the umask does not count), and syncs it.
  * On success `draft` is to be given to file_draft_publish() or file_draft_drop(). Returns 0, or -errno with `err` filled and
  * nothing left behind.

@@ -4,6 +4,7 @@
 # shellcheck disable=SC2154,SC2030,SC2031 # what common.bash and bats set; each test is a shell of its own
 
 load ../lib/common
+load ../lib/jose
 
 prepare() {
 	mkdir bin
@@ -11,6 +12,8 @@ prepare() {
 	. "$top/completions/clevis"
 	# shellcheck source=completions/tangctl
 	. "$top/completions/tangctl"
+	# shellcheck source=completions/jose
+	. "$top/completions/jose"
 }
 
 # alone COMMAND…: with a PATH on which is what the test put there, and nothing that happens to be installed.
@@ -24,7 +27,7 @@ typed() {
 	local function
 	COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
 	case $1 in
-	tang*) function=_${1//-/_} ;;
+	tang* | jose) function=_${1//-/_} ;;
 	*) function=_clevis ;;
 	esac
 	alone "$function" || true
@@ -322,4 +325,33 @@ programs_that_know() {
 	offers 'kept keys' -- tangctl restore k
 	offers 'keys' -- tang-show-keys k
 	offers '--help --timeout' -- tang-show-keys -
+}
+
+@test "jose: commands, files, words" {
+	touch key.jwk
+	offers 'alg b64 fmt help jwk' -- jose ''
+	offers '--help --version' -- jose -
+	offers 'eql exc gen pub thp use' -- jose jwk ''
+	offers 'dec enc' -- jose b64 ''
+	offers 'key.jwk' -- jose jwk pub -i k
+	offers '-' -- jose jwk pub -i -
+	offers 'key.jwk' -- jose jwk pub --input = k
+	offers 'deriveBits deriveKey' -- jose jwk use -i key.jwk -u der
+	offers 'S224 S256' -- jose jwk thp -a S2
+	offers 'sign' -- jose alg --kind = s
+	offers '' -- jose fmt -g k
+	offers '' -- jose nothing -
+}
+
+@test "jose: the options of every command are those of its help" {
+	local command option count=0
+	while read -r command; do
+		count=$((count + 1))
+		# shellcheck disable=SC2086 # words
+		typed jose $command -
+		# shellcheck disable=SC2086 # words
+		jose $command --help | sed -n 's/^  \(-[[:alnum:]]\), \(--[a-z0-9]*\) .*/\1\n\2/p' | sort -u | paste -sd ' ' >options
+		[ "$offered" = "$(<options)" ] || { echo "$command: $offered" && return 1; }
+	done < <(jose --help | sed -n 's/^  jose \([a-z0-9]*\( [a-z]*\)\{0,1\}\)   *[A-Z].*/\1/p')
+	[ "$count" -ge 10 ]
 }
