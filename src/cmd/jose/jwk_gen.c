@@ -1,19 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* jose jwk gen: makes keys by templates. */
 #include "base/json.h"
-#include "cmd/jose/alg.h"
 #include "cmd/jose/command.h"
 #include "jose/jwk.h"
 
 static int generate(const json_t *jwk_template, json_t *keys, struct error *err)
 {
-	const char *alg = json_string_value(json_object_get(jwk_template, "alg"));
 	json_t *jwk = NULL;
-	int rc;
+	int rc = jose_jwk_generate(jwk_template, &jwk, err);
 
-	if (alg && !alg_is_known(alg))
-		return error_set(err, -EINVAL, "JWK generation failed, unknown algorithm:%s", alg);
-	rc = jose_jwk_generate(jwk_template, &jwk, err);
 	if (rc == 0 && json_array_append_new(keys, jwk) < 0)
 		rc = error_nomem(err);
 	return rc;
