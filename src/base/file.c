@@ -224,7 +224,7 @@ int file_draft_give(int folder_fd, const struct file_draft *draft, uid_t uid, gi
 		    struct error *err)
 {
 	FD_AUTO int fd = openat(folder_fd, draft->temp, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	struct stat st;
+	struct stat st = {0};
 	int code = fd < 0 || fstat(fd, &st) != 0 ? -errno : 0;
 
 	if (code == 0 && (st.st_dev != draft->device || st.st_ino != draft->inode))
