@@ -157,7 +157,7 @@ class Server:
         """As systemd does for a socket unit with Accept=no and a service of Type=notify (sd_listen_fds(3), sd_notify(3))."""
         listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
         told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        name = "notify-%d" % listener.getsockname()[1]
+        name = self.log_file.name.removesuffix(".log") + ".notify"  # nobody else's, as a port would be, later
         told.bind(name)
         os.chmod(name, 0o777)
         told.settimeout(PATIENCE_S)
