@@ -138,7 +138,8 @@ in_a_network() {
 		local server client
 		read -ra server <<<"$1"
 		read -ra client <<<"$2"
-		"$TANGD" "${server[@]}" >/dev/null 2>log 3>&- &
+		: >log # of an earlier one: it is not this one that listens
+		"$TANGD" "${server[@]}" >/dev/null 2>>log 3>&- &
 		local pid=$!
 		wait_for_line log '/^Listening on /p' "$pid" >/dev/null
 		"$TANG_SHOW_KEYS" "${client[@]}"

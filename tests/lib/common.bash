@@ -170,10 +170,10 @@ took_less_than() {
 
 # --- Servers ------------------------------------------------------------------------------------------------------------------
 
-# eventually COMMAND…: it succeeds, within five seconds: a running server takes new keys by itself.
+# eventually COMMAND…: it succeeds, within twenty seconds of a busy machine: a running server takes new keys by itself.
 eventually() {
 	local _
-	for _ in {1..100}; do
+	for _ in {1..400}; do
 		"$@" && return
 		sleep 0.05
 	done
