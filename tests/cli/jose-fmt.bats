@@ -262,14 +262,17 @@ gives() {
 	misused 255 'Invalid json!'
 	# Doubled with each letter.
 	call jose fmt -j '"0123456789"' "-$(printf 'Q%.0s' {1..60})"
-	[ "$status" -gt 1 ] && [ "$status" -lt 62 ]
+	[ "$status" -gt 1 ]
+	[ "$status" -lt 62 ]
 	# An array that gets its own items, again and again.
 	call jose fmt -j '[[1]]' -g 0 -M 1 -g 0 -M 1 -U "-$(printf 'x%.0s' {1..60})"
-	[ "$status" -gt 7 ] && [ "$status" -lt 67 ]
+	[ "$status" -gt 7 ]
+	[ "$status" -lt 67 ]
 	# Five times the last one, all of them the same.
 	# shellcheck disable=SC2046 # words
 	call jose fmt -j '[]' $(printf -- '-j [] -M 1 -aaaaa -U %.0s' {1..25}) -o /dev/null
-	[ "$status" -gt 1 ] && [ "$status" -lt 202 ]
+	[ "$status" -gt 1 ]
+	[ "$status" -lt 202 ]
 	# One in the one before, 3,000 times.
 	"$python" - "$JOSE" <<-'END'
 		import subprocess, sys

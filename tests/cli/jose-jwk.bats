@@ -135,7 +135,9 @@ assert all(len(j[m]) == len(j["x"]) for m in "xyd")' "$alg" "$kty" "$crv" "$key_
 	jose jwk use -i s -i x -u deriveKey -u sign -o - | json 'assert [k["alg"] for k in j["keys"]] == ["ES256", "ECMR"]'
 	jose jwk use -i s -i x -u sign -o - --set | json 'assert [k["alg"] for k in j["keys"]] == ["ES256"]'
 	call jose jwk use -i s -i x -u encrypt -o out
-	[ "$status" = 1 ] && [ -z "$output$stderr" ] && [ ! -e out ]
+	[ "$status" = 1 ]
+	[ -z "$output$stderr" ]
+	[ ! -e out ]
 }
 
 @test "eql" {
@@ -153,7 +155,8 @@ assert all(len(j[m]) == len(j["x"]) for m in "xyd")' "$alg" "$kty" "$crv" "$key_
 	local pair
 	for pair in 's x' 's.pub x.pub' 'pair_of_keys x' 'foo foo' 'part part' 'rsa s'; do
 		call jose jwk eql -i "${pair% *}" -i "${pair#* }"
-		[ "$status" = 1 ] && [ -z "$output$stderr" ]
+		[ "$status" = 1 ]
+		[ -z "$output$stderr" ]
 	done
 	call jose jwk eql -i s
 	fails 1 'Must specify at least two JWKs!'
@@ -188,7 +191,9 @@ assert all(len(j[m]) == len(j["x"]) for m in "xyd")' "$alg" "$kty" "$crv" "$key_
 	for key in '{"kty":"foo"}' '{"kty":"EC","crv":"P-256","x":"AA"}' '{"kty":"RSA","n":"AA"}' '{"kty":"oct","k":3}' '{}'; do
 		echo "$key" >bad
 		call jose jwk thp -i one -i bad
-		[ "$status" = 1 ] && [ -z "$output" ] && [ -n "$stderr" ]
+		[ "$status" = 1 ]
+		[ -z "$output" ]
+		[ -n "$stderr" ]
 	done
 }
 
@@ -205,7 +210,9 @@ assert all(len(j[m]) == len(j["x"]) for m in "xyd")' "$alg" "$kty" "$crv" "$key_
 	for wrong in "-i one -f $thp" "-i two -a S1 -f $thp" '-i two -f x'; do
 		# shellcheck disable=SC2086 # words
 		call jose jwk thp $wrong -o nothing
-		[ "$status" = 1 ] && [ -z "$output$stderr" ] && [ ! -e nothing ]
+		[ "$status" = 1 ]
+		[ -z "$output$stderr" ]
+		[ ! -e nothing ]
 	done
 }
 

@@ -146,7 +146,8 @@ usage_of_bind() { # TEXT ARGUMENT…
 			refused=$((refused + 1))
 		fi
 	done
-	[ "$bound" -gt 0 ] && [ "$refused" -gt 0 ]
+	[ "$bound" -gt 0 ]
+	[ "$refused" -gt 0 ]
 }
 
 @test "binding again and again ends with the same words, and all bindings still open" {

@@ -176,7 +176,8 @@ nested() {
 	succeeds
 	says '2: file null sss tang'
 	call clevis luks list -p -d "$disk" -s 3
-	[ "$status" = 1 ] && [ -z "$output$stderr" ]
+	[ "$status" = 1 ]
+	[ -z "$output$stderr" ]
 	edit_token "$disk" 0 'j["jwe"] = {}'
 	call clevis luks list -p -d "$disk"
 	[ "$status" = 0 ]
@@ -233,7 +234,8 @@ assert s["pins"]["sss"][0]["pins"]["tang"][0]["keys"] == s["pins"]["tang"][0]["k
 	bind -s 3
 	json_is 'assert [b["slot"] for b in j["bindings"]] == [3], j' -s 3
 	call clevis luks list --json -d "$disk" -s 2
-	[ "$status" = 1 ] && [ -z "$output$stderr" ]
+	[ "$status" = 1 ]
+	[ -z "$output$stderr" ]
 	call clevis luks list --json -p -d "$disk"
 	usage 1
 	make_disk

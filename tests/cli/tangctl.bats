@@ -192,7 +192,8 @@ END
 	fails 1 'bad: not valid JSON'
 	call tangctl restore -d new nope
 	fails 1 "cannot open 'nope'"
-	[ ! -e new ] && [ ! -e x.jwk ]
+	[ ! -e new ]
+	[ ! -e x.jwk ]
 }
 
 @test "a backup that others can read: a warning" {

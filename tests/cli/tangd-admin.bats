@@ -122,7 +122,8 @@ assert len(seen) > 50'
 	local last now
 	last=$(metric "tangd_key_last_use_timestamp_seconds{key=\"$(thumbprint_of exchange)\",use=\"exchange\"}")
 	now=$(date +%s)
-	[ "$last" -le "$now" ] && [ "$last" -gt $((now - 60)) ]
+	[ "$last" -le "$now" ]
+	[ "$last" -gt $((now - 60)) ]
 }
 
 @test "a rotated key is told from an active one, and its uses go on: what says when it is needed no more" {
@@ -388,7 +389,9 @@ assert set(j["sandbox"]) == {"front", "keys", "admin"} and len(j["keys"]) == 2 a
 @test "tangctl against something else: a line" {
 	start_badserver garbage
 	call tangctl status --admin "127.0.0.1:$port"
-	[ "$status" = 1 ] && [ -z "$output" ] && [ "${#stderr_lines[@]}" = 1 ]
+	[ "$status" = 1 ]
+	[ -z "$output" ]
+	[ "${#stderr_lines[@]}" = 1 ]
 }
 
 @test "tangctl against somebody who wants to write on the terminal: text, and no more" {
@@ -418,7 +421,8 @@ assert set(j["sandbox"]) == {"front", "keys", "admin"} and len(j["keys"]) == 2 a
 
 @test "several fronts: all of them serve, and what they counted outlives them" {
 	start_telling --fronts 3 --workers 1
-	[ "$(children front | wc -l)" = 3 ] && [ "$(children keys | wc -l)" = 1 ]
+	[ "$(children front | wc -l)" = 3 ]
+	[ "$(children keys | wc -l)" = 1 ]
 	for _ in {1..30}; do [ "$(status_of "$url/adv")" = 200 ]; done
 	metric_is 'tangd_requests_total{kind="advertisement",status="200"}' 30
 	# shellcheck disable=SC2046 # ids

@@ -62,7 +62,8 @@ listening_socket() {
 @test "the one that reads the network holds no file of keys, those with keys no socket of the network" {
 	local pid front
 	front=$(children front)
-	[ -n "$front" ] && [ "$(children keys | wc -l)" = "$(nproc)" ]
+	[ -n "$front" ]
+	[ "$(children keys | wc -l)" = "$(nproc)" ]
 	opens_jwe
 	for pid in $front $(children keys) "$supervisor"; do
 		find "/proc/$pid/fd" -type l -printf '%l\n' >"fds-$pid"

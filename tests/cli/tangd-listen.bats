@@ -51,7 +51,8 @@ answers() {
 	[ "$(status_of "http://127.0.0.3:$port/adv")" = 000 ]
 	kill -TERM "$tangd_pid"
 	wait "$tangd_pid"
-	[ ! -e one ] && [ ! -e two ]
+	[ ! -e one ]
+	[ ! -e two ]
 }
 
 @test "eight sockets, and no more" {
@@ -100,7 +101,10 @@ answers() {
 		call tangd -l -a "$PWD/$name" keys
 		fails 255 "cannot listen on '$PWD/$name': it is there, and no socket"
 	done
-	[ "$(<file)" = precious ] && [ -d folder ] && [ -L link ] && [ -S socket ]
+	[ "$(<file)" = precious ]
+	[ -d folder ]
+	[ -L link ]
+	[ -S socket ]
 }
 
 @test "a file that is another server's by now is not removed" {

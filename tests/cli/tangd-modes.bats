@@ -34,7 +34,8 @@ advertises() { # N: that many signing keys
 	eventually advertises 2
 	for _ in {1..10}; do advertises 2; done
 	# Not for each request, and not by each process.
-	[ "$(grep -cF "$warning" keys.log)" -ge 2 ] && [ "$(grep -cF "$warning" keys.log)" -le 6 ]
+	[ "$(grep -cF "$warning" keys.log)" -ge 2 ]
+	[ "$(grep -cF "$warning" keys.log)" -le 6 ]
 	stop "$tangd_pid"
 	eval "$(sed -n 's/.*: \(chmod .*\)/\1/p' keys.log | head -n 1)"
 	start_tangd keys

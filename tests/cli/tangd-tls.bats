@@ -103,7 +103,9 @@ well() {
 	local each all
 	read -r each all <answered
 	cat failed answered
-	[ ! -s failed ] && [ "$each" = "$1" ] && [ "$all" -gt $((2 * $1)) ]
+	[ ! -s failed ]
+	[ "$each" = "$1" ]
+	[ "$all" -gt $((2 * $1)) ]
 	lacks ' ended (' keys.log
 }
 
@@ -132,7 +134,8 @@ well() {
 	start_tls_tangd
 	for _ in 1 2 3; do
 		call fetch "http://127.0.0.1:$port/adv"
-		[ "$status" != 0 ] && [ -z "$output" ]
+		[ "$status" != 0 ]
+		[ -z "$output" ]
 	done
 	is_served
 	lacks ' ended (' keys.log

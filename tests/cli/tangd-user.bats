@@ -95,7 +95,8 @@ user_of() {
 	serve
 	[ "$(grep -c "tangd: warning: keys belongs to root: one process stays root to read it; give it to a user of its own" keys.log)" = 1 ]
 	grep -q '^Uid:	0	0	0	0' "/proc/$supervisor/status"
-	[ "$(children front | wc -l)" = 1 ] && [ "$(children keys | wc -l)" = "$(nproc)" ]
+	[ "$(children front | wc -l)" = 1 ]
+	[ "$(children keys | wc -l)" = "$(nproc)" ]
 	for pid in $(children front) $(children keys); do
 		is "$pid" "$(user_of "$user" 3)" "$(user_of "$user" 4)"
 	done
@@ -141,7 +142,8 @@ user_of() {
 	eventually opens_new
 	[ "$(grep -c 'tangd: warning: closed/keys is out of reach for its owner, the user 12345: one process stays root to read it' closed/keys.log)" = 1 ]
 	[ "$(stat -c '%u:%g %a' closed/keys/*.jwk | uniq)" = '12345:23456 440' ]
-	[ "$(children front | wc -l)" = 1 ] && [ "$(children keys | wc -l)" = "$(nproc)" ]
+	[ "$(children front | wc -l)" = 1 ]
+	[ "$(children keys | wc -l)" = "$(nproc)" ]
 	for pid in $(children front) $(children keys); do is "$pid" 12345 23456; done
 }
 

@@ -5,7 +5,7 @@
 # make_authority NAME
 make_authority() {
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$1.key" -out "$1.pem" -days 2 \
-		-subj "/CN=$1" 2>/dev/null
+		-subj "/CN=$1" -addext keyUsage=critical,keyCertSign,cRLSign 2>/dev/null
 }
 
 # make_certificate NAME SAN [START END]: signed by `ca`, which alone can set dates with OpenSSL 3.0; YYYYMMDDhhmmssZ.
@@ -29,6 +29,9 @@ make_certificates() {
 		policy = any
 		unique_subject = no
 		copy_extensions = copy
+		x509_extensions = of_ours
+		[of_ours]
+		authorityKeyIdentifier = keyid
 		[any]
 		commonName = supplied
 	END
