@@ -30,13 +30,6 @@ opens_jwe() {
 	[ "$(clevis decrypt <jwe)" = plain ]
 }
 
-children() { # NAME
-	local pid
-	for pid in $(pgrep -P "$supervisor"); do
-		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" != "tangd-$1" ] || echo "$pid"
-	done
-}
-
 thumbprint_of() { # USE
 	tangctl keys --admin admin.sock --json | json 'print(*(k["thumbprint"] for k in j if k["use"] == sys.argv[2] and k["state"] == sys.argv[3]))' "$1" "${2:-active}"
 }

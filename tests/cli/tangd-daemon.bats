@@ -13,14 +13,6 @@ prepare() {
 	clevis encrypt tang "$config" -y <<<secret >jwe
 }
 
-# children NAME: ids of the server's processes of that name, front or keys.
-children() {
-	local pid
-	for pid in $(pgrep -P "$supervisor"); do
-		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" != "tangd-$1" ] || echo "$pid"
-	done
-}
-
 opens_jwe() {
 	[ "$(clevis decrypt <jwe 2>/dev/null)" = secret ]
 }

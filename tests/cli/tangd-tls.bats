@@ -26,13 +26,6 @@ start_tls_tangd() {
 	url=https://127.0.0.1:$port
 }
 
-children() { # NAME
-	local pid
-	for pid in $(pgrep -P "$supervisor"); do
-		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" != "tangd-$1" ] || echo "$pid"
-	done
-}
-
 # ask CURL ARGUMENT…: fetch, which trusts our authority.
 ask() {
 	fetch --cacert "$certificates/ca.pem" "$@"

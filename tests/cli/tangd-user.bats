@@ -35,13 +35,6 @@ opens_jwe() {
 	[ "$(clevis decrypt <jwe 2>/dev/null)" = secret ]
 }
 
-children() { # NAME
-	local pid
-	for pid in $(pgrep -P "$supervisor"); do
-		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" != "tangd-$1" ] || echo "$pid"
-	done
-}
-
 # is PID UID GID [GROUP…]: real, effective, saved and file system's, supplementary groups; without any right of root's, and without
 # any way to one: no capabilities, nobody but root may look into it.
 is() {

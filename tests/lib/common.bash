@@ -245,6 +245,15 @@ log_of() {
 	grep -v ' warning: .*: one process stays root to read it; ' "$1.log"
 }
 
+# children NAME: ids of the processes of that name, front, keys or admin, of the server whose id is $supervisor.
+children() {
+	local pid
+	# shellcheck disable=SC2154 # set by those who ask
+	for pid in $(pgrep -P "$supervisor"); do
+		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" != "tangd-$1" ] || echo "$pid"
+	done
+}
+
 # start_helper SCRIPT ARGUMENT…: a Python helper of this folder that prints its port. Sets helper_pid, port, url; what it says on
 # standard error is in $helper_log.
 start_helper() {
